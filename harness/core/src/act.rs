@@ -1,0 +1,162 @@
+//! Acts: changes to the system, as data, so that a plan can print them, a ledger can store them, and another
+//! process can apply them.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::name::Name;
+
+/// One change to the system. A closed set: a new one changes every target.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Act {
+    /// Starts a unit; one that runs already is left alone.
+    Start {
+        /// What is started.
+        unit: Unit,
+    },
+    /// Ends a unit and its whole process tree; one that is gone already has succeeded.
+    Stop {
+        /// What is ended.
+        at: Place,
+    },
+    /// Signals the whole process tree of a replica.
+    Signal {
+        /// Who is signalled.
+        at: Place,
+        /// With what.
+        signal: Signal,
+    },
+}
+
+/// What `Start` brings up. The target knows the recipe (program, settings, ports) from the system file.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unit {
+    /// What a run stands on: a private directory and ports, or a namespace. Ending it removes all that bears the run's mark.
+    Ground,
+    /// One replica of a component.
+    Replica {
+        /// The component of the system file.
+        component: Name,
+        /// Counted from 1.
+        index: u16,
+    },
+}
+
+/// Where an act applies: a unit, and once `prepare` has pinned it, the very object that was found there.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Place {
+    /// The unit as the plan names it.
+    pub unit: Unit,
+    /// The object that `prepare` found, in the target's own words (`process 4711 started 81234`). An act that is pinned never touches a successor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object: Option<Object>,
+}
+
+/// The identity of one living thing of a target: never reused, unlike a name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Object(pub String);
+
+/// What a process tree can be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Signal {
+    /// SIGKILL.
+    Kill,
+    /// SIGTERM.
+    Terminate,
+    /// SIGSTOP.
+    Pause,
+    /// SIGCONT.
+    Resume,
+}
+
+/// What a target must be able to do for a plan; derived from its acts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ability {
+    /// Start and stop units.
+    Start,
+    /// Kill or terminate a process tree.
+    Kill,
+    /// Freeze and thaw a process tree.
+    Pause,
+}
+
+impl Place {
+    /// A unit, not pinned yet.
+    pub fn of(unit: Unit) -> Self {
+        Self { unit, object: None }
+    }
+
+    /// One replica of a component, not pinned yet.
+    pub fn replica(component: &Name, index: u16) -> Self {
+        Self::of(Unit::Replica { component: component.clone(), index })
+    }
+
+    /// The same place, bound to what was found there.
+    pub fn pinned(&self, object: Object) -> Self {
+        Self { unit: self.unit.clone(), object: Some(object) }
+    }
+}
+
+impl Act {
+    /// The unit that this act changes: two steps never hold one unit at the same time.
+    pub fn unit(&self) -> &Unit {
+        match self {
+            Act::Start { unit } => unit,
+            Act::Stop { at } | Act::Signal { at, .. } => &at.unit,
+        }
+    }
+
+    /// What a target must be able to do for it.
+    pub fn needs(&self) -> Ability {
+        match self {
+            Act::Start { .. } | Act::Stop { .. } => Ability::Start,
+            Act::Signal { signal: Signal::Kill | Signal::Terminate, .. } => Ability::Kill,
+            Act::Signal { signal: Signal::Pause | Signal::Resume, .. } => Ability::Pause,
+        }
+    }
+}
+
+impl fmt::Display for Unit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Unit::Ground => f.write_str("ground"),
+            Unit::Replica { component, index } => write!(f, "{component}-{index}"),
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.object {
+            None => self.unit.fmt(f),
+            Some(object) => write!(f, "{} ({})", self.unit, object.0),
+        }
+    }
+}
+
+impl fmt::Display for Act {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Act::Start { unit } => write!(f, "start {unit}"),
+            Act::Stop { at } => write!(f, "stop {at}"),
+            Act::Signal { at, signal } => write!(f, "{signal} {at}"),
+        }
+    }
+}
+
+impl fmt::Display for Signal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Signal::Kill => "kill",
+            Signal::Terminate => "terminate",
+            Signal::Pause => "pause",
+            Signal::Resume => "resume",
+        })
+    }
+}

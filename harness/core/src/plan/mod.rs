@@ -1,0 +1,138 @@
+//! The plan: everything resolved before anything is touched. Pure data; `gauntlet plan` prints it, the journal begins with it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    act::{Ability, Unit},
+    name::Name,
+    seed::Seed,
+    step::Track,
+    system::{Metric, Must, System},
+};
+
+pub mod load;
+pub mod objective;
+
+pub use load::{Arrivals, LoadPlan, Segment, Stream, StepPlan};
+pub use objective::{Comparison, Measure, Objective};
+
+/// Everything that a run does and judges.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// The scenario's name: the stem of its file.
+    pub scenario: String,
+    /// What it claims.
+    pub hypothesis: String,
+    /// The system's name.
+    pub system: Name,
+    /// `local`, ...
+    pub target: String,
+    /// Every random choice comes from it.
+    pub seed: Seed,
+    /// In order, without gaps, from the load's beginning.
+    pub phases: Vec<Phase>,
+    /// The load.
+    pub load: LoadPlan,
+    /// Starts the system: one step for the ground, one for each component.
+    pub set_up: Track,
+    /// One track for each fault.
+    pub faults: Vec<FaultPlan>,
+    /// What must be met.
+    pub objectives: Vec<Objective>,
+    /// The checks of correctness that are asked for, by name.
+    pub checks: Vec<Name>,
+    /// How many replicas each component has, and what each is entitled to.
+    pub replicas: BTreeMap<Name, Replicas>,
+    /// The metrics that objectives name.
+    pub metrics: BTreeMap<Name, Metric>,
+    /// What is read back from components and must hold.
+    pub musts: Vec<(Name, Must)>,
+    /// When the generator's own evidence is worth nothing.
+    pub generator: GeneratorLimits,
+    /// What the target must be able to do.
+    pub needs: BTreeSet<Ability>,
+    /// What will be touched by faults.
+    pub touches: BTreeSet<Unit>,
+}
+
+/// A stretch of the time line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Phase {
+    /// `warm-up`, `baseline`, `fault`, `recovery`, ...
+    pub name: Name,
+    /// From the load's beginning.
+    pub begins: Duration,
+    /// From the load's beginning.
+    pub ends: Duration,
+    /// A warm-up is recorded, not judged.
+    pub judged: bool,
+}
+
+/// One fault: the words that were written, and the track they stand for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FaultPlan {
+    /// The kind: `kill`, `pause`, ...
+    pub kind: Name,
+    /// What a reader calls it: `pause service-2`.
+    pub title: String,
+    /// When it begins, from the load's beginning.
+    pub begins: Duration,
+    /// How long it lasts; zero: it is undone at once.
+    pub lasts: Duration,
+    /// Its steps.
+    pub track: Track,
+}
+
+/// How many replicas, and what each is entitled to.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Replicas {
+    /// How many.
+    pub count: u16,
+    /// Cores a replica; 0: no allotment.
+    pub cores: f64,
+    /// Bytes a replica; 0: no allotment.
+    pub memory: u64,
+}
+
+/// When the generator's own evidence is worth nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct GeneratorLimits {
+    /// The 99th percentile of its own lag may not be over this.
+    pub lag_p99: Duration,
+    /// The share of the schedule that it must have sent.
+    pub sent: f64,
+}
+
+/// What the pure planner is told of the world.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Known<'a> {
+    /// The system file.
+    pub system: &'a System,
+    /// The target's name.
+    pub target: &'a str,
+    /// What the target can do here and now.
+    pub abilities: BTreeSet<Ability>,
+}
+
+impl Plan {
+    /// The phase in which something that was intended at this moment of the load's time line falls.
+    pub fn phase_at(&self, us: u64) -> Option<&Phase> {
+        let at = Duration::from_micros(us);
+        self.phases.iter().find(|phase| phase.begins <= at && at < phase.ends)
+    }
+
+    /// The phases that are judged.
+    pub fn judged(&self) -> impl Iterator<Item = &Phase> {
+        self.phases.iter().filter(|phase| phase.judged)
+    }
+
+    /// How long the load lasts.
+    pub fn lasts(&self) -> Duration {
+        self.phases.last().map_or(Duration::ZERO, |phase| phase.ends)
+    }
+}

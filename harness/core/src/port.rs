@@ -1,0 +1,89 @@
+//! The only doors between the pure core and the world: a target acts, a witness sees, a ledger remembers.
+
+use std::{collections::BTreeSet, future::Future, pin::Pin, time::Duration};
+
+use crate::{
+    act::{Ability, Act},
+    proof::{Query, Reading},
+    receipt::{Prepared, Receipt},
+    step::StepId,
+};
+
+/// Object-safe async, without a macro.
+pub type Later<'a, T> = Pin<Box<dyn Future<Output = Result<T, Trouble>> + Send + 'a>>;
+
+/// Why a door did not do what it was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Trouble {
+    /// Something that is not allowed here, or that this target cannot do.
+    #[error("{what} refused: {why}")]
+    Refused {
+        /// The act or query.
+        what: String,
+        /// The rule.
+        why: String,
+    },
+    /// It was tried and did not work.
+    #[error("{what} failed: {why}")]
+    Failed {
+        /// The act or query.
+        what: String,
+        /// The last reason.
+        why: String,
+    },
+    /// A proof did not come in time.
+    #[error("{what} not seen within {within:?}: last saw {last}")]
+    Unproved {
+        /// The proof.
+        what: String,
+        /// How long was waited.
+        within: Duration,
+        /// The last reading or error.
+        last: String,
+    },
+    /// Another process took over; the old holder acts no more.
+    #[error("fenced: another process took this run over")]
+    Fenced,
+}
+
+impl Trouble {
+    /// `Failed` from anything that can be shown.
+    pub fn failed(what: impl ToString, why: impl ToString) -> Self {
+        Self::Failed { what: what.to_string(), why: why.to_string() }
+    }
+
+    /// `Refused` from anything that can be shown.
+    pub fn refused(what: impl ToString, why: impl ToString) -> Self {
+        Self::Refused { what: what.to_string(), why: why.to_string() }
+    }
+}
+
+/// Processes, containers or a cluster: four verbs, whatever the catalogue grows to.
+pub trait Target: Send + Sync {
+    /// What it can do here and now; the pure planner reads it.
+    fn abilities(&self) -> Later<'_, BTreeSet<Ability>>;
+    /// Reads only: pins names to objects, takes the inverse from the present state.
+    fn prepare<'a>(&'a self, act: &'a Act) -> Later<'a, Prepared>;
+    /// Idempotent. An undo whose object is gone has succeeded.
+    fn apply<'a>(&'a self, act: &'a Act) -> Later<'a, ()>;
+    /// What carries the run's mark, as the acts that remove it.
+    fn leftovers(&self) -> Later<'_, Vec<Act>>;
+}
+
+/// Sees by its own way (/proc, a socket, SQL); imports nothing from a `Target`.
+pub trait Witness: Send + Sync {
+    /// One reading, now.
+    fn look<'a>(&'a self, ask: &'a Query) -> Later<'a, Reading>;
+}
+
+/// What is in force now: small, durable at once, readable by the watchdog. Not the journal.
+pub trait Ledger: Send + Sync {
+    /// Stores a receipt durably; fails once fenced.
+    fn put<'a>(&'a self, receipt: &'a Receipt) -> Later<'a, ()>;
+    /// Removes a receipt; one that is gone already has succeeded.
+    fn clear<'a>(&'a self, step: &'a StepId) -> Later<'a, ()>;
+    /// What is in force, oldest first.
+    fn open(&self) -> Later<'_, Vec<Receipt>>;
+    /// The old holder acts no more, from here on.
+    fn fence(&self) -> Later<'_, ()>;
+}

@@ -1,0 +1,91 @@
+//! Proofs: a question to the system and the answer that counts. Data, so that any process can ask it.
+
+use std::{fmt, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use crate::act::Place;
+
+/// A question, the answer that counts, and how long it may take to come.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proof {
+    /// What the witness is asked, again and again.
+    pub ask: Query,
+    /// The reading that proves it.
+    pub expect: Expect,
+    /// How long it may take until the reading is the expected one.
+    pub within: Duration,
+}
+
+/// What a witness can be asked. It sees by its own way and shares nothing with what acts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Query {
+    /// The state of the process tree: `running`, `paused` or `absent`. A pinned place asks for that very object.
+    Process {
+        /// Whose processes.
+        at: Place,
+    },
+    /// One round trip to the readiness check that the system file declares: `ready`, `refused`, `silent` (no answer in time), or what came instead.
+    Ready {
+        /// Who is asked.
+        at: Place,
+    },
+    /// One value read with SQL, as text.
+    Sql {
+        /// The database.
+        at: Place,
+        /// A statement that answers one value.
+        statement: String,
+    },
+}
+
+/// The reading that proves it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Expect {
+    /// Exactly this.
+    Is(String),
+    /// Anything but this.
+    Not(String),
+}
+
+/// What the witness read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Reading(pub String);
+
+impl Expect {
+    /// Whether the reading is the expected one.
+    pub fn holds(&self, reading: &Reading) -> bool {
+        match self {
+            Expect::Is(value) => reading.0 == *value,
+            Expect::Not(value) => reading.0 != *value,
+        }
+    }
+}
+
+impl fmt::Display for Query {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Query::Process { at } => write!(f, "process of {at}"),
+            Query::Ready { at } => write!(f, "readiness of {at}"),
+            Query::Sql { at, statement } => write!(f, "`{statement}` at {at}"),
+        }
+    }
+}
+
+impl fmt::Display for Expect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Expect::Is(value) => write!(f, "is {value}"),
+            Expect::Not(value) => write!(f, "is not {value}"),
+        }
+    }
+}
+
+impl fmt::Display for Proof {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} within {:?}", self.ask, self.expect, self.within)
+    }
+}

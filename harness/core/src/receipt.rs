@@ -1,0 +1,38 @@
+//! Receipts: what is stored before the first act. Healing needs nothing else.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    act::{Act, Unit},
+    proof::Proof,
+    step::StepId,
+};
+
+/// The format of stored receipts. A reader refuses any other.
+pub const RECEIPT_FORMAT: u32 = 1;
+
+/// Stored BEFORE the first act: the acts pinned to objects, and the way back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// `RECEIPT_FORMAT` of the writer.
+    pub format: u32,
+    /// The step it belongs to.
+    pub step: StepId,
+    /// What is done, pinned.
+    pub acts: Vec<Act>,
+    /// What takes it back, in the order in which it is applied.
+    pub undo: Vec<Act>,
+    /// What shows that nothing is left.
+    pub gone: Vec<Proof>,
+}
+
+/// What `prepare` found by reading.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prepared {
+    /// The act, pinned to the object that was found.
+    pub act: Act,
+    /// The way back from the present state. Empty: the act would change nothing.
+    pub undo: Vec<Act>,
+    /// The units that it touches, for the blast radius.
+    pub touches: Vec<Unit>,
+}

@@ -1,0 +1,55 @@
+//! The system under test: what `system.yml` says of it. Names, links, per-target recipes, behaviours and metrics.
+//! Nothing here knows what the system computes.
+
+use std::collections::BTreeMap;
+
+use indexmap::IndexMap;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::name::Name;
+
+pub mod behaviour;
+pub mod component;
+pub mod metric;
+pub mod template;
+
+pub use behaviour::{Audit, Behaviour, Expected, Found, JsonCheck, Mark, Method, RequestSpec};
+pub use component::{Allotment, Component, FileSource, Local, Must, Port, Ready, Scrape, Stop};
+pub use metric::Metric;
+pub use template::{Expr, Piece, Template};
+
+/// The format of `system.yml`. A reader refuses any other.
+pub const SYSTEM_FORMAT: u32 = 1;
+
+/// A system file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct System {
+    /// The version of this file's format: 1.
+    pub format: u32,
+    /// What the system is called.
+    pub name: Name,
+    /// Values that are drawn anew for every run and appear in no plan, journal, log or report.
+    #[serde(default)]
+    pub secrets: Vec<Name>,
+    /// The components, in the order in which they start.
+    pub components: IndexMap<Name, Component>,
+    /// Where the load goes.
+    pub endpoint: Port,
+    /// The header of an answer that names the copy or version that gave it.
+    #[serde(default)]
+    pub arm_header: Option<String>,
+    /// Files of example data (a JSON array each, beside this file) that behaviours draw from.
+    #[serde(default)]
+    pub data: BTreeMap<Name, String>,
+    /// What users do.
+    #[serde(default)]
+    pub behaviours: IndexMap<Name, Behaviour>,
+    /// How to find all that stands under a key, to check that no acknowledged write is lost.
+    #[serde(default)]
+    pub audit: Option<Audit>,
+    /// Ratios and sums of exported metrics that objectives may name.
+    #[serde(default)]
+    pub metrics: IndexMap<Name, Metric>,
+}
