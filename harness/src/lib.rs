@@ -1,1 +1,2 @@
 //! gauntlet.
+pub mod layout;
