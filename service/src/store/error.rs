@@ -1,0 +1,77 @@
+//! Why the store could not do what was asked.
+
+/// A failure of the store. After any of them a write may or may not have happened, so it is never acknowledged.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// PostgreSQL failed a moment ago and is left alone.
+    #[error("postgresql does not answer; not asked again yet")]
+    Resting,
+    /// No answer in time; the connection is dropped.
+    #[error("postgresql did not answer in time")]
+    TimedOut,
+    /// The connection broke, or there was none.
+    #[error("no connection to postgresql")]
+    Connection(#[source] sqlx::Error),
+    /// PostgreSQL answered that it cannot now: shutting down, starting, out of space, no schema yet.
+    #[error("postgresql cannot serve now")]
+    Unavailable(#[source] sqlx::Error),
+    /// PostgreSQL refused: a mistake of this service.
+    #[error("postgresql refused the statement")]
+    Refused(#[source] sqlx::Error),
+}
+
+impl StoreError {
+    /// Whether the connection, not the statement, is what failed.
+    pub(super) fn is_connection_lost(&self) -> bool {
+        matches!(self, Self::TimedOut | Self::Connection(_))
+    }
+
+    /// Whether to come back later may help.
+    pub fn is_passing(&self) -> bool {
+        !matches!(self, Self::Refused(_))
+    }
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(why: sqlx::Error) -> Self {
+        let sqlx::Error::Database(told) = &why else {
+            return match why {
+                sqlx::Error::RowNotFound
+                | sqlx::Error::ColumnDecode { .. }
+                | sqlx::Error::Decode(_)
+                | sqlx::Error::Encode(_)
+                | sqlx::Error::ColumnNotFound(_)
+                | sqlx::Error::TypeNotFound { .. } => Self::Refused(why),
+                _ => Self::Connection(why),
+            };
+        };
+        match told.code().as_deref().unwrap_or_default() {
+            // The server goes away: the connection is of no more use.
+            "57P01" | "57P02" | "57P03" | "57P05" => Self::Connection(why),
+            // No table yet: the first migration is still to come.
+            "42P01" => Self::Unavailable(why),
+            code if code.starts_with("22") || code.starts_with("23") || code.starts_with("42") => {
+                Self::Refused(why)
+            }
+            _ => Self::Unavailable(why),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_pool_and_a_broken_pipe_pass_and_cost_the_connection() {
+        for why in [sqlx::Error::PoolTimedOut, sqlx::Error::Io(std::io::ErrorKind::BrokenPipe.into())] {
+            let why = StoreError::from(why);
+            assert!(why.is_passing() && why.is_connection_lost(), "{why:?}");
+        }
+    }
+
+    #[test]
+    fn a_row_that_cannot_be_read_does_not_pass() {
+        assert!(!StoreError::from(sqlx::Error::RowNotFound).is_passing());
+    }
+}
