@@ -27,12 +27,8 @@ pub async fn work(app: Arc<App>) {
                 app.metrics.concurrent_experiments.dec();
                 continue;
             }
-            Ok(None) => {}
+            Ok(None) => clear(&app, &mut cleared).await,
             Err(error) => tracing::debug!(error = &error as &dyn std::error::Error, "no look at the queue"),
-        }
-        if cleared.is_none_or(|at| at.elapsed() > CLEAR) {
-            cleared = Some(Instant::now());
-            clear(&app).await;
         }
         tokio::select! {
             () = app.queued.notified() => {}
@@ -42,7 +38,12 @@ pub async fn work(app: Arc<App>) {
     }
 }
 
-async fn clear(app: &App) {
+/// Now and then; what is left over waits for the next time.
+async fn clear(app: &App, last: &mut Option<Instant>) {
+    if last.is_some_and(|at| at.elapsed() < CLEAR) {
+        return;
+    }
+    *last = Some(Instant::now());
     let cleared = (app.store.forget_old_keys().await, app.store.fail_hopeless_runs().await);
     if let (Ok(keys), Ok(runs)) = cleared
         && keys + runs > 0
