@@ -1,0 +1,61 @@
+# Two commands for a fresh Debian: `make demo` and `make test`. Both install what is missing.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+GAUNTLET := target/debug/gauntlet
+SERVICE := target/release/causal-service
+DEFECTS := target/release/causal-service-defects
+
+.PHONY: help
+help: ## Lists the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: packages build ## Runs the release gate on local processes and prints the verdict and the report's path
+	@$(GAUNTLET) gate --target local
+
+.PHONY: test
+test: packages nextest build defects ## Formatting, lints, all tests, documentation
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	cargo nextest run --workspace --no-fail-fast
+	cargo test --workspace --doc --quiet
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
+
+.PHONY: build
+build: toolchain ## The harness (development profile) and the service (release: a debug build cannot carry the load)
+	cargo build --release --bin causal-service
+	cargo build -p gauntlet
+
+.PHONY: defects
+defects: toolchain ## The service with its seeded defects, for the tests of the harness; never in an image
+	cargo build --release --bin causal-service-defects --features defects
+
+.PHONY: packages
+packages: ## Installs the OS packages that the system needs, without leaving a daemon running
+	@scripts/packages
+
+.PHONY: toolchain
+toolchain:
+	@scripts/toolchain
+
+.PHONY: nextest
+nextest: toolchain
+	@scripts/nextest
+
+.PHONY: gates
+gates: build ## Twenty gates in a row on this build; one line each is appended to docs/gates.tsv
+	scripts/gates 20
+
+.PHONY: sigkill
+sigkill: build ## Kills the harness twenty times, spread over the phases; fails when anything is left
+	GAUNTLET_SIGKILLS=20 cargo nextest run -p gauntlet --test it -- sigkill
+
+.PHONY: load-truth
+load-truth: toolchain ## Compares the generator's percentiles with the analytic ones while a server stalls
+	cargo run --release -p gauntlet-load --example load_truth
+
+.PHONY: fuzz
+fuzz: packages build ## Fuzzes the service from its OpenAPI document with schemathesis
+	service/tests/fuzz.sh
