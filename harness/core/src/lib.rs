@@ -30,6 +30,7 @@ pub mod port;
 pub mod proof;
 pub mod receipt;
 pub mod seed;
+pub mod stats;
 pub mod step;
 pub mod system;
 pub mod unit;

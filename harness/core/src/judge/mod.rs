@@ -1,4 +1,11 @@
 //! Judges: folds over evidence. A judge never talks to a target, a clock or a file; replay is the same fold again.
+//!
+//! Evidence comes in this order: all events, all samples, all requests by intended start. Events and samples use the
+//! run's clock; requests and phases the load's, whose zero is the event that the load began.
+//!
+//! One judge, one file, one line in [`JUDGES`]. They share what is private here: `course` (real times of faults),
+//! `coverage` (was every replica watched), `register` (records written and found), `bound` (from an objective to its
+//! finding) and `show` (quantities in words).
 
 use serde::{Deserialize, Serialize};
 
@@ -8,6 +15,36 @@ use crate::{
     outcome::{Facts, Outcome},
     plan::Plan,
 };
+
+mod bound;
+mod course;
+mod coverage;
+mod generator;
+mod metric;
+mod no_duplicate;
+mod no_lost_write;
+mod proofs;
+mod recovery;
+mod register;
+mod resources;
+mod right_answers;
+mod show;
+mod slo;
+#[cfg(test)]
+pub(crate) mod testing;
+
+/// All judges, in the order of their findings.
+pub const JUDGES: &[JudgeKind] = &[
+    slo::KIND,
+    resources::KIND,
+    metric::KIND,
+    recovery::KIND,
+    proofs::KIND,
+    generator::KIND,
+    no_lost_write::KIND,
+    no_duplicate::KIND,
+    right_answers::KIND,
+];
 
 /// A fold over the journal.
 pub trait Judge: Send {
@@ -100,4 +137,146 @@ impl Verdict {
 /// Which of the judges sit for a plan: those that always do, and the checks that it asks for.
 pub fn sits(kind: &JudgeKind, checks: &[Name]) -> bool {
     !kind.asked || checks.iter().any(|check| check.as_str() == kind.name)
+}
+
+/// The judges that sit for one run. A reader streams the evidence through it.
+pub struct Bench {
+    judges: Vec<Box<dyn Judge>>,
+    objectives: Vec<String>,
+    checks: Vec<Name>,
+}
+
+impl Bench {
+    /// Those that always judge, and the checks that the plan asks for.
+    pub fn new(plan: &Plan) -> Self {
+        Self {
+            judges: JUDGES
+                .iter()
+                .filter(|kind| sits(kind, &plan.checks))
+                .map(|kind| (kind.make)(plan))
+                .collect(),
+            objectives: plan.objectives.iter().map(|objective| objective.text.clone()).collect(),
+            checks: plan.checks.clone(),
+        }
+    }
+
+    /// Shows one piece of evidence to all of them.
+    pub fn see(&mut self, evidence: Evidence<'_>) {
+        self.judges.iter_mut().for_each(|judge| judge.see(evidence));
+    }
+
+    /// What they find, and what it comes to.
+    pub fn verdict(&self) -> Verdict {
+        let mut findings: Vec<Finding> = self.judges.iter().flat_map(|judge| judge.findings()).collect();
+        let asked = self.objectives.iter().map(String::as_str).chain(self.checks.iter().map(Name::as_str));
+        let silent: Vec<Finding> = asked
+            .filter(|what| !findings.iter().any(|finding| finding.what == **what))
+            .map(unheard)
+            .collect();
+        findings.extend(silent);
+        Verdict::of(findings)
+    }
+}
+
+/// Judges a whole run.
+pub fn judge<'a>(plan: &Plan, evidence: impl Iterator<Item = Evidence<'a>>) -> Verdict {
+    let mut bench = Bench::new(plan);
+    evidence.for_each(|piece| bench.see(piece));
+    bench.verdict()
+}
+
+/// What was asked for and no judge spoke of is unknown, never met.
+fn unheard(what: &str) -> Finding {
+    Finding {
+        judge: "bench".into(),
+        what: what.to_owned(),
+        at: None,
+        state: State::Unknown,
+        measured: "nothing".into(),
+        samples: 0,
+        detail: "no judge speaks of it".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::{
+        JUDGES, State, judge,
+        testing::{Story, name},
+    };
+    use crate::{evidence::Operation, outcome::Outcome};
+
+    #[test]
+    fn a_good_run_passes_and_every_judge_has_spoken() {
+        let verdict = Story::good().verdict();
+        let bad: Vec<_> = verdict.findings.iter().filter(|finding| finding.state != State::Met).collect();
+        assert!(bad.is_empty(), "{bad:#?}");
+        assert_eq!(verdict.outcome, Outcome::Passed);
+        let spoke: BTreeSet<&str> = verdict.findings.iter().map(|finding| finding.judge.as_str()).collect();
+        assert_eq!(spoke, JUDGES.iter().map(|kind| kind.name).collect());
+        assert!(verdict.findings.iter().all(|finding| finding.samples > 0 && !finding.detail.is_empty()));
+    }
+
+    #[test]
+    fn judges_have_names_of_their_own_and_say_what_they_do() {
+        let names: BTreeSet<&str> = JUDGES.iter().map(|kind| kind.name).collect();
+        assert_eq!(names.len(), JUDGES.len());
+        assert!(JUDGES.iter().all(|kind| !kind.about.is_empty()));
+    }
+
+    #[test]
+    fn checks_judge_only_when_they_are_asked_for() {
+        let mut story = Story::good();
+        story.plan.checks = vec![name("no-duplicate")];
+        assert_eq!(story.findings("no-duplicate").len(), 1);
+        assert!(story.findings("no-lost-write").is_empty());
+    }
+
+    #[test]
+    fn no_evidence_at_all_never_passes() {
+        let story = Story::good();
+        assert_eq!(judge(&story.plan, std::iter::empty()).outcome, Outcome::Broken);
+        let mut story = Story::good();
+        story.requests.clear();
+        assert_eq!(story.verdict().outcome, Outcome::Inconclusive);
+        story.recount();
+        assert_eq!(story.verdict().outcome, Outcome::Inconclusive);
+    }
+
+    #[test]
+    fn an_objective_or_a_check_of_which_no_judge_speaks_is_unknown() {
+        let mut story = Story::good();
+        story.plan.checks.push(name("no-such-check"));
+        assert_eq!(story.state("no-such-check", None), State::Unknown);
+        let mut story = Story::good();
+        story.plan.objectives[0].phases.clear();
+        assert_eq!(story.verdict().outcome, Outcome::Inconclusive);
+    }
+
+    #[test]
+    fn a_verdict_is_the_same_when_it_is_judged_again() {
+        let mut story = Story::good();
+        story.spoil_only(Operation::Audit, |row| row.value.clear());
+        assert_eq!(story.verdict(), story.verdict());
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+
+        #[test]
+        fn a_run_with_a_judged_phase_of_which_nothing_is_known_never_passes(phase in 1usize..4, counted: bool) {
+            let mut story = Story::good();
+            let span = story.plan.phases[phase].clone();
+            let (from, to) = (span.begins.as_micros() as u64, span.ends.as_micros() as u64);
+            story.drop_rows(|row| (from..to).contains(&row.intended_us));
+            if counted {
+                story.recount();
+            }
+            prop_assert_ne!(story.verdict().outcome, Outcome::Passed);
+        }
+    }
 }

@@ -1,0 +1,475 @@
+//! `proofs`: whether the run is evidence at all. The system came up, every fault took effect and is gone, the settings
+//! are what they must be, every phase began, and the journal is complete.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    evidence::{Event, Evidence, Side, TroubleKind, What},
+    judge::{
+        Finding, Judge, JudgeKind, State,
+        course::{Course, FaultCourse},
+        show,
+    },
+    name::Name,
+    plan::Plan,
+    step::{Step, StepId},
+    system::Must,
+};
+
+/// Its line in the list.
+pub(super) const KIND: JudgeKind = JudgeKind {
+    name: "proofs",
+    about: "the system came up, every fault took effect and is gone, and the journal is complete",
+    asked: false,
+    make: |plan| Box::new(Proofs::new(plan)),
+};
+
+struct Proofs {
+    course: Course,
+    set_up: Vec<StepId>,
+    steps: BTreeMap<StepId, Progress>,
+    musts: Vec<(Name, Must)>,
+    settings: Vec<Setting>,
+    troubles: Vec<(TroubleKind, Option<StepId>, String)>,
+    phases: Vec<Name>,
+    interrupted: bool,
+    ended: bool,
+}
+
+/// What was read back of a component.
+struct Setting {
+    component: Name,
+    ask: String,
+    must: String,
+    is: String,
+}
+
+impl Setting {
+    fn answers(&self, component: &Name, must: &Must) -> bool {
+        self.component == *component && self.ask.contains(&must.sql)
+    }
+}
+
+/// How far a step came.
+#[derive(Debug, Clone, Copy, Default)]
+struct Progress {
+    wants_effect: bool,
+    wants_gone: bool,
+    entering: bool,
+    entered: bool,
+    healed: bool,
+    effects: u64,
+    gone: u64,
+}
+
+impl Progress {
+    fn of(step: &Step) -> Self {
+        Self { wants_effect: !step.effect.is_empty(), wants_gone: !step.gone.is_empty(), ..Self::default() }
+    }
+
+    fn took_effect(self) -> bool {
+        self.entered && (self.effects > 0 || !self.wants_effect)
+    }
+
+    fn is_gone(self) -> bool {
+        self.healed && (self.gone > 0 || !self.wants_gone)
+    }
+}
+
+impl Proofs {
+    fn new(plan: &Plan) -> Self {
+        let steps = plan.set_up.steps.iter().chain(plan.faults.iter().flat_map(|fault| &fault.track.steps));
+        Self {
+            course: Course::new(plan),
+            set_up: plan.set_up.steps.iter().map(|step| step.id.clone()).collect(),
+            steps: steps.map(|step| (step.id.clone(), Progress::of(step))).collect(),
+            musts: plan.musts.clone(),
+            settings: Vec::new(),
+            troubles: Vec::new(),
+            phases: Vec::new(),
+            interrupted: false,
+            ended: false,
+        }
+    }
+
+    fn take(&mut self, event: &Event) {
+        self.course.see(event);
+        match &event.what {
+            What::Entering { step, .. } => self.step(step, |progress| progress.entering = true),
+            What::Entered { step } => self.step(step, |progress| progress.entered = true),
+            What::Healed { step } => self.step(step, |progress| progress.healed = true),
+            What::Proved { step, side: Side::Effect, .. } => {
+                self.step(step, |progress| progress.effects += 1)
+            }
+            What::Proved { step, side: Side::Gone, .. } => self.step(step, |progress| progress.gone += 1),
+            What::Trouble { kind, step, why } => self.troubles.push((*kind, step.clone(), why.clone())),
+            What::Setting { component, ask, must, is } => self.settings.push(Setting {
+                component: component.clone(),
+                ask: ask.clone(),
+                must: must.clone(),
+                is: is.clone(),
+            }),
+            What::Phase { name } => self.phases.push(name.clone()),
+            What::Interrupted => self.interrupted = true,
+            What::Ended => self.ended = true,
+            What::Began(_)
+            | What::Applied { .. }
+            | What::Healing { .. }
+            | What::LoadBegan
+            | What::LoadEnded(_) => {}
+        }
+    }
+
+    fn step(&mut self, id: &StepId, change: impl FnOnce(&mut Progress)) {
+        // A step that the plan does not know was in force all the same, and must be gone.
+        change(self.steps.entry(id.clone()).or_default());
+    }
+
+    fn progress(&self, id: &StepId) -> Progress {
+        self.steps.get(id).copied().unwrap_or_default()
+    }
+
+    /// What it means that something did not happen which should have: nothing more, when the run was interrupted.
+    fn omitted(&self) -> State {
+        if self.interrupted { State::Unknown } else { State::Invalid }
+    }
+
+    fn fault(&self, fault: &FaultCourse) -> Finding {
+        let all: Vec<Progress> = fault.steps.iter().map(|id| self.progress(id)).collect();
+        let (state, detail) = if all.is_empty() || all.iter().any(|step| !step.entering) {
+            (self.omitted(), "it never began")
+        } else if all.iter().any(|step| !step.took_effect()) {
+            (self.omitted(), "no proof that it took effect")
+        } else if all.iter().any(|step| !step.is_gone()) {
+            (self.left(), "no proof that it is gone")
+        } else {
+            (State::Met, "took effect and is gone, both seen by the witness")
+        };
+        let samples = all.iter().map(|step| step.effects + step.gone).sum();
+        let on_load_clock = |at: Option<u64>| at.and_then(|at| self.course.on_load_clock(at));
+        let measured = match (on_load_clock(fault.began_us()), on_load_clock(fault.over_us())) {
+            (Some(from), Some(to)) => format!("in force from {} to {}", show::moment(from), show::moment(to)),
+            (Some(from), None) => format!("in force from {}", show::moment(from)),
+            _ => "never in force".into(),
+        };
+        let detail = format!("{}: {detail}", fault.title);
+        Finding {
+            at: Some(fault.title.clone()),
+            measured,
+            samples,
+            ..finding("fault took effect and is gone", state, detail)
+        }
+    }
+
+    /// What an unhealed step means: a journal that breaks off cannot tell what was healed after it.
+    fn left(&self) -> State {
+        if self.ended { State::Residue } else { State::Broken }
+    }
+
+    fn set_up(&self) -> Vec<Finding> {
+        let lacking: Vec<&str> = self
+            .set_up
+            .iter()
+            .filter(|id| !self.progress(id).took_effect())
+            .map(|id| id.0.as_str())
+            .collect();
+        let all = self.set_up.len() as u64;
+        let state = match (lacking.is_empty(), self.interrupted) {
+            (true, _) => State::Met,
+            (false, true) => State::Unknown,
+            (false, false) => State::SetUp,
+        };
+        let detail = if lacking.is_empty() {
+            "seen by the witness".into()
+        } else {
+            format!("not up: {}", lacking.join(", "))
+        };
+        let measured = format!("{} of {all} up", all - lacking.len() as u64);
+        vec![Finding { measured, samples: all, ..finding("the system came up", state, detail) }]
+    }
+
+    /// Steps that were begun and not healed, beyond those of faults that have a finding of their own.
+    fn residue(&self) -> Vec<Finding> {
+        let faults: Vec<&StepId> = self.course.faults.iter().flat_map(|fault| &fault.steps).collect();
+        let open = |id: &StepId, step: &Progress| {
+            step.entering && !step.healed && (!faults.contains(&id) || !step.took_effect())
+        };
+        let open: Vec<&str> =
+            self.steps.iter().filter(|(id, step)| open(id, step)).map(|(id, _)| id.0.as_str()).collect();
+        if open.is_empty() {
+            return Vec::new();
+        }
+        let detail = format!("begun and not proved to be gone: {}", open.join(", "));
+        vec![Finding {
+            measured: show::count(open.len() as u64, "step"),
+            ..finding("nothing is left in force", self.left(), detail)
+        }]
+    }
+
+    fn setting(&self, component: &Name, must: &Must) -> Finding {
+        let mine = self.settings.iter().filter(|setting| setting.answers(component, must));
+        let read: Vec<&str> = mine.map(|setting| setting.is.as_str()).collect();
+        let (state, measured) = match read.iter().find(|is| **is != must.is) {
+            Some(wrong) => (State::SetUp, (*wrong).to_owned()),
+            None if read.is_empty() => (self.omitted(), "not read".into()),
+            None => (State::Met, must.is.clone()),
+        };
+        let detail = format!("`{}` of {component} must be {}", must.sql, must.is);
+        let samples = read.len() as u64;
+        Finding { at: Some(component.to_string()), measured, samples, ..finding("setting", state, detail) }
+    }
+
+    /// Settings that were read back wrong though the plan does not list them.
+    fn unplanned(&self) -> impl Iterator<Item = Finding> {
+        let planned =
+            |setting: &Setting| self.musts.iter().any(|(component, must)| setting.answers(component, must));
+        let wrong =
+            self.settings.iter().filter(move |setting| setting.is != setting.must && !planned(setting));
+        wrong.map(|setting| {
+            let detail = format!("`{}` of {} must be {}", setting.ask, setting.component, setting.must);
+            let at = Some(setting.component.to_string());
+            Finding {
+                at,
+                measured: setting.is.clone(),
+                samples: 1,
+                ..finding("setting", State::SetUp, detail)
+            }
+        })
+    }
+
+    fn trouble(&self, (kind, step, why): &(TroubleKind, Option<StepId>, String)) -> Option<Finding> {
+        let state = match kind {
+            TroubleKind::SetUp => State::SetUp,
+            TroubleKind::NoEffect | TroubleKind::Load => State::Invalid,
+            TroubleKind::Residue => State::Residue,
+            TroubleKind::Harness => State::Broken,
+            // The objectives that need the missing samples say so themselves.
+            TroubleKind::Metrics => return None,
+        };
+        let at = step.as_ref().map(ToString::to_string);
+        Some(Finding {
+            at,
+            measured: "trouble".into(),
+            samples: 1,
+            ..finding("nothing went wrong in the run itself", state, why.clone())
+        })
+    }
+
+    fn phases(&self) -> Finding {
+        let began = |name: &Name| self.phases.contains(name);
+        let missing: Vec<&str> = self
+            .course
+            .phases
+            .iter()
+            .map(|phase| &phase.name)
+            .filter(|name| !began(name))
+            .map(Name::as_str)
+            .collect();
+        let all = self.course.phases.len();
+        let state = if missing.is_empty() && all > 0 { State::Met } else { self.omitted() };
+        let detail = if missing.is_empty() {
+            "in the order of the plan".into()
+        } else {
+            format!("never began: {}", missing.join(", "))
+        };
+        let measured = format!("{} of {all} phases", all - missing.len());
+        Finding { measured, samples: self.phases.len() as u64, ..finding("every phase began", state, detail) }
+    }
+
+    fn journal(&self) -> Finding {
+        let (state, detail) = match (self.interrupted, self.ended) {
+            (true, true) => (State::Interrupted, "ended by a signal, in order"),
+            (_, false) => (State::Broken, "journal incomplete: it has no last event"),
+            (false, true) => (State::Met, "it has its last event"),
+        };
+        Finding {
+            measured: if self.ended { "ended" } else { "broke off" }.into(),
+            samples: 1,
+            ..finding("the run ended in order", state, detail)
+        }
+    }
+}
+
+fn finding(what: &str, state: State, detail: impl Into<String>) -> Finding {
+    Finding {
+        judge: KIND.name.into(),
+        what: what.into(),
+        at: None,
+        state,
+        measured: String::new(),
+        samples: 0,
+        detail: detail.into(),
+    }
+}
+
+impl Judge for Proofs {
+    fn see(&mut self, evidence: Evidence<'_>) {
+        if let Evidence::Event(event) = evidence {
+            self.take(event);
+        }
+    }
+
+    fn findings(&self) -> Vec<Finding> {
+        let mut all = self.set_up();
+        all.extend(self.musts.iter().map(|(component, must)| self.setting(component, must)));
+        all.extend(self.unplanned());
+        all.extend(self.course.faults.iter().map(|fault| self.fault(fault)));
+        all.extend(self.residue());
+        all.push(self.phases());
+        all.extend(self.troubles.iter().filter_map(|trouble| self.trouble(trouble)));
+        all.push(self.journal());
+        all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        evidence::{Side, TroubleKind, What},
+        judge::{
+            State,
+            testing::{Story, name},
+        },
+        outcome::Outcome,
+        step::StepId,
+    };
+
+    const FAULT: &str = "fault took effect and is gone";
+
+    fn of(id: &StepId) -> bool {
+        id.0 == "kill-1/1"
+    }
+
+    #[test]
+    fn a_fault_in_order_is_met_with_its_real_times() {
+        let finding = Story::good().finding(FAULT, Some("kill service-2"));
+        assert_eq!(finding.state, State::Met);
+        assert_eq!((finding.measured.as_str(), finding.samples), ("in force from 8.00 s to 10.00 s", 2));
+    }
+
+    #[test]
+    fn a_fault_that_never_began_makes_the_run_inconclusive() {
+        let mut story = Story::good();
+        story.plan.checks.clear();
+        story.drop_events(|what| match what {
+            What::Entering { step, .. }
+            | What::Entered { step }
+            | What::Healed { step }
+            | What::Proved { step, .. } => of(step),
+            _ => false,
+        });
+        assert_eq!(story.state(FAULT, None), State::Invalid);
+        assert_eq!(story.verdict().outcome, Outcome::Inconclusive);
+    }
+
+    #[test]
+    fn a_fault_whose_effect_nobody_saw_makes_the_run_inconclusive() {
+        let mut story = Story::good();
+        story.drop_events(|what| matches!(what, What::Proved { step, side: Side::Effect, .. } if of(step)));
+        assert_eq!(story.state(FAULT, None), State::Invalid);
+        let mut story = Story::good();
+        story.drop_events(|what| matches!(what, What::Entered { step } if of(step)));
+        assert_eq!(story.state(FAULT, None), State::Invalid);
+        assert_eq!(story.verdict().outcome, Outcome::Inconclusive);
+    }
+
+    #[test]
+    fn a_fault_that_is_not_gone_is_not_healed() {
+        for lost in [
+            |what: &What| matches!(what, What::Healed { step } if of(step)),
+            |what: &What| matches!(what, What::Proved { step, side: Side::Gone, .. } if of(step)),
+        ] {
+            let mut story = Story::good();
+            story.drop_events(lost);
+            assert_eq!(story.state(FAULT, None), State::Residue);
+            assert_eq!(story.verdict().outcome, Outcome::NotHealed);
+        }
+    }
+
+    #[test]
+    fn a_fault_without_effect_that_is_not_healed_either_is_not_healed() {
+        let mut story = Story::good();
+        story.drop_events(|what| matches!(what, What::Entered { step } | What::Healed { step } if of(step)));
+        assert_eq!(story.verdict().outcome, Outcome::NotHealed);
+    }
+
+    #[test]
+    fn set_up_that_is_left_behind_is_not_healed() {
+        let mut story = Story::good();
+        story.drop_events(|what| matches!(what, What::Healed { step } if !of(step)));
+        assert_eq!(story.verdict().outcome, Outcome::NotHealed);
+    }
+
+    #[test]
+    fn every_kind_of_trouble_has_its_outcome() {
+        let outcomes = [
+            (TroubleKind::SetUp, Outcome::SetupFailed),
+            (TroubleKind::NoEffect, Outcome::Inconclusive),
+            (TroubleKind::Residue, Outcome::NotHealed),
+            (TroubleKind::Harness, Outcome::Broken),
+            (TroubleKind::Load, Outcome::Inconclusive),
+            (TroubleKind::Metrics, Outcome::Passed),
+        ];
+        for (kind, outcome) in outcomes {
+            let mut story = Story::good();
+            story.add_event(What::Trouble { kind, step: None, why: "because".into() });
+            assert_eq!(story.verdict().outcome, outcome, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn a_setting_that_is_wrong_is_a_failed_set_up_and_one_that_was_not_read_is_inconclusive() {
+        let mut story = Story::good();
+        for event in &mut story.events {
+            if let What::Setting { is, .. } = &mut event.what {
+                *is = "off".into();
+            }
+        }
+        let finding = story.finding("setting", Some("database"));
+        assert_eq!((finding.state, finding.measured.as_str()), (State::SetUp, "off"));
+        story.plan.musts.clear();
+        assert_eq!(story.verdict().outcome, Outcome::SetupFailed);
+        let mut story = Story::good();
+        story.drop_events(|what| matches!(what, What::Setting { .. }));
+        assert_eq!(story.state("setting", None), State::Invalid);
+        assert_eq!(story.verdict().outcome, Outcome::Inconclusive);
+    }
+
+    #[test]
+    fn a_journal_without_its_last_event_is_broken() {
+        let mut story = Story::good();
+        story.drop_events(|what| matches!(what, What::Ended));
+        assert_eq!(story.verdict().outcome, Outcome::Broken);
+    }
+
+    #[test]
+    fn an_interrupted_run_is_interrupted_whatever_it_did_not_come_to() {
+        let mut story = Story::good();
+        story.add_event(What::Interrupted);
+        story.drop_events(|what| match what {
+            What::Phase { name: phase } => *phase == name("recovery"),
+            What::Entering { step, .. }
+            | What::Entered { step }
+            | What::Healed { step }
+            | What::Proved { step, .. } => of(step),
+            _ => false,
+        });
+        assert_eq!(story.verdict().outcome, Outcome::Interrupted);
+    }
+
+    #[test]
+    fn a_phase_that_never_began_is_named() {
+        let mut story = Story::good();
+        story.drop_events(|what| matches!(what, What::Phase { name: phase } if *phase == name("recovery")));
+        let finding = story.finding("every phase began", None);
+        assert_eq!(finding.state, State::Invalid);
+        assert!(finding.detail.contains("recovery"), "{}", finding.detail);
+    }
+
+    #[test]
+    fn a_set_up_that_was_not_proved_is_a_failed_set_up() {
+        let mut story = Story::good();
+        story.drop_events(|what| matches!(what, What::Entered { step } if !of(step)));
+        assert_eq!(story.verdict().outcome, Outcome::SetupFailed);
+    }
+}
