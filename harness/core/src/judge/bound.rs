@@ -1,4 +1,5 @@
-//! From an objective to its finding: undecided at first, then met or missed, if there are samples enough.
+//! From an objective to its finding: undecided at first, then met or missed, if there are samples enough. And the
+//! one finding of a check.
 
 use super::{Finding, State};
 use crate::plan::Objective;
@@ -23,6 +24,11 @@ pub(super) fn close(finding: Finding, objective: &Objective, holds: bool) -> Fin
         return Finding { state: State::Unknown, detail, ..finding };
     }
     Finding { state: if holds { State::Met } else { State::Missed }, ..finding }
+}
+
+/// The finding of a check, which bears the check's name.
+pub(super) fn check(name: &str, state: State, samples: u64, measured: String, detail: String) -> Finding {
+    Finding { judge: name.into(), what: name.into(), at: None, state, measured, samples, detail }
 }
 
 #[cfg(test)]

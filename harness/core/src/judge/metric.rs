@@ -13,7 +13,7 @@ use crate::{
     },
     name::Name,
     plan::{Measure, Objective, Plan, Replicas},
-    stats::increase::{Counter, Stretch},
+    stats::increase::{Counter, Fall, Stretch},
     system::Metric,
 };
 
@@ -127,8 +127,10 @@ impl Metrics {
     fn increase(&self, metric: &Metric, series: &[String], stretch: Stretch) -> Option<f64> {
         let known =
             series.iter().filter_map(|one| self.counters.get(&(metric.component.clone(), one.clone())));
-        let gains: Vec<f64> =
-            known.flat_map(BTreeMap::values).filter_map(|counter| counter.increase(stretch)).collect();
+        let gains: Vec<f64> = known
+            .flat_map(BTreeMap::values)
+            .filter_map(|counter| counter.increase(stretch, Fall::Restart))
+            .collect();
         (!gains.is_empty()).then(|| gains.iter().sum())
     }
 }

@@ -1,7 +1,7 @@
 //! `no-duplicate`: no record stands under its key more than once, whether its write was acknowledged or not. A retry
 //! that is not idempotent shows here.
 
-use super::{Finding, Judge, JudgeKind, State, course::Course, register::Register, show};
+use super::{Finding, Judge, JudgeKind, State, bound, course::Course, register::Register, show};
 use crate::{evidence::Evidence, plan::Plan};
 
 /// Its line in the list.
@@ -55,19 +55,8 @@ impl Judge for NoDuplicate {
         } else {
             (State::Met, "none stands more than once".into())
         };
-        vec![Finding {
-            judge: KIND.name.into(),
-            what: KIND.name.into(),
-            at: None,
-            state,
-            measured,
-            samples,
-            detail: format!(
-                "{why}; {} audited; {}",
-                show::count(samples, "written record"),
-                self.course.kinds()
-            ),
-        }]
+        let seen = format!("{} audited; {}", show::count(samples, "written record"), self.course.kinds());
+        vec![bound::check(KIND.name, state, samples, measured, format!("{why}; {seen}"))]
     }
 }
 

@@ -2,7 +2,7 @@
 //! was sent after the acknowledgement misses it; and nothing is found that nobody wrote.
 
 use super::{
-    Finding, Judge, JudgeKind, State,
+    Finding, Judge, JudgeKind, State, bound,
     course::Course,
     register::{Register, Wrong},
     show,
@@ -73,19 +73,12 @@ impl Judge for NoLostWrite {
         } else {
             (State::Met, "all of them were found".into())
         };
-        vec![Finding {
-            judge: KIND.name.into(),
-            what: KIND.name.into(),
-            at: None,
-            state,
-            measured: format!(
-                "{lost} of {} lost, {} otherwise wrong",
-                show::count(samples, "write"),
-                wrong.len() as u64 - lost
-            ),
-            samples,
-            detail: format!("{why}; {seen}"),
-        }]
+        let measured = format!(
+            "{lost} of {} lost, {} otherwise wrong",
+            show::count(samples, "write"),
+            wrong.len() as u64 - lost
+        );
+        vec![bound::check(KIND.name, state, samples, measured, format!("{why}; {seen}"))]
     }
 }
 

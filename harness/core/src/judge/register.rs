@@ -121,15 +121,12 @@ impl Register {
 
     /// A suspect looked at again, when all writes are known.
     fn confirmed(&self, suspect: &Suspect) -> Option<Wrong> {
-        let record = self.records.get(&suspect.key);
+        // A record that the run did not write may hold anything.
+        let record = self.records.get(&suspect.key).filter(|record| !record.written.is_empty())?;
         match &suspect.value {
-            Some(value) => {
-                let wrote = record.is_some_and(|record| record.wrote(value));
-                (!wrote).then(|| Wrong::AlteredInRead(value.to_string()))
-            }
+            Some(value) => (!record.wrote(value)).then(|| Wrong::AlteredInRead(value.to_string())),
             None => {
-                let acknowledged = record.and_then(|record| record.acknowledged_us);
-                acknowledged.is_some_and(|at| at <= suspect.sent_us).then_some(Wrong::MissedByRead)
+                record.acknowledged_us.is_some_and(|at| at <= suspect.sent_us).then_some(Wrong::MissedByRead)
             }
         }
     }
@@ -206,6 +203,12 @@ mod tests {
         assert_eq!(wrong(&[row(Operation::Read, 100, Class::Ok, "v"), write.clone()]), []);
         let other = row(Operation::Read, 100, Class::Ok, "w");
         assert_eq!(wrong(&[other, write]), [Wrong::AlteredInRead("w".into())]);
+    }
+
+    #[test]
+    fn a_read_of_a_record_that_the_run_did_not_write_says_nothing() {
+        assert_eq!(wrong(&[row(Operation::Read, 100, Class::Ok, "v")]), []);
+        assert_eq!(wrong(&[row(Operation::Read, 100, Class::WrongStatus, "")]), []);
     }
 
     #[test]

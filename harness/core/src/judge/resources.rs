@@ -18,7 +18,7 @@ use crate::{
     },
     name::Name,
     plan::{Measure, Objective, Plan, Replicas},
-    stats::increase::{Counter, Stretch},
+    stats::increase::{Counter, Fall, Stretch},
 };
 
 /// Its line in the list.
@@ -96,7 +96,8 @@ impl Resources {
         else {
             return blank(format!("no reading of the CPU time of {component}"));
         };
-        let used: f64 = counters.iter().filter_map(|(_, counter)| counter.increase(stretch)).sum();
+        let used: f64 =
+            counters.iter().filter_map(|(_, counter)| counter.increase(stretch, Fall::OfAPart)).sum();
         let seconds = stretch.1.saturating_sub(stretch.0) as f64 / 1e6;
         let value = used / (entitled * seconds);
         let why = format!(

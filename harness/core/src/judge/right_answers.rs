@@ -1,7 +1,7 @@
 //! `right-answers`: no answer with the expected status had a wrong body. It rests on the requests whose answers are
 //! looked into; a request without checks of its body says nothing.
 
-use super::{Finding, Judge, JudgeKind, State, course::Course, show};
+use super::{Finding, Judge, JudgeKind, State, bound, course::Course, show};
 use crate::{
     evidence::{Class, Evidence, Operation, Request},
     plan::Plan,
@@ -73,15 +73,9 @@ impl Judge for RightAnswers {
                 (State::Missed, format!("{}{more}", self.examples.join("; ")))
             }
         };
-        vec![Finding {
-            judge: KIND.name.into(),
-            what: KIND.name.into(),
-            at: None,
-            state,
-            measured: format!("{} of {} wrong", self.wrong, show::count(self.samples, "answer")),
-            samples: self.samples,
-            detail: format!("{why}; {}", self.course.kinds()),
-        }]
+        let measured = format!("{} of {} wrong", self.wrong, show::count(self.samples, "answer"));
+        let detail = format!("{why}; {}", self.course.kinds());
+        vec![bound::check(KIND.name, state, self.samples, measured, detail)]
     }
 }
 

@@ -12,6 +12,15 @@ struct Reading {
     value: f64,
 }
 
+/// What it means that a value fell within a life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fall {
+    /// A restart that nobody noticed: it counts from 0 again.
+    Restart,
+    /// A part of what is summed up is gone, such as a child of a process tree: nothing was gained meanwhile.
+    OfAPart,
+}
+
 /// All readings of one series of one replica.
 #[derive(Debug, Clone, Default)]
 pub struct Counter(Vec<Reading>);
@@ -35,8 +44,8 @@ impl Counter {
 
     /// The gain between the ends of a stretch: straight lines between readings, and nothing before the first and
     /// after the last. None without two readings.
-    pub fn increase(&self, stretch: Stretch) -> Option<f64> {
-        (self.0.len() >= 2).then(|| self.total(stretch.1) - self.total(stretch.0))
+    pub fn increase(&self, stretch: Stretch, fall: Fall) -> Option<f64> {
+        (self.0.len() >= 2).then(|| self.total(stretch.1, fall) - self.total(stretch.0, fall))
     }
 
     /// The share of a stretch (0..=1) that readings of one life, at most `gap_us` apart, or an `excused` stretch cover.
@@ -59,7 +68,7 @@ impl Counter {
     }
 
     /// The gain from the first reading to a moment.
-    fn total(&self, at_us: u64) -> f64 {
+    fn total(&self, at_us: u64, fall: Fall) -> f64 {
         let mut total = 0.0;
         for pair in self.0.windows(2) {
             let (before, after) = (pair[0], pair[1]);
@@ -69,21 +78,27 @@ impl Counter {
             let apart = after.at_us.saturating_sub(before.at_us);
             let passed = at_us.saturating_sub(before.at_us);
             let share = if passed >= apart { 1.0 } else { passed as f64 / apart as f64 };
-            total += gain(before, after) * share;
+            total += gain(before, after, fall) * share;
         }
         total
     }
 }
 
-/// The gain between neighbours. A value that fell within a life is a restart that nobody noticed.
-fn gain(before: Reading, after: Reading) -> f64 {
-    let goes_on = before.life == after.life && after.value >= before.value;
-    if goes_on { after.value - before.value } else { after.value }
+/// The gain between neighbours.
+fn gain(before: Reading, after: Reading, fall: Fall) -> f64 {
+    match (before.life == after.life, after.value >= before.value, fall) {
+        (true, true, _) => after.value - before.value,
+        (true, false, Fall::OfAPart) => 0.0,
+        (true, false, Fall::Restart) | (false, ..) => after.value,
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Counter;
+    use super::{
+        Counter,
+        Fall::{OfAPart, Restart},
+    };
 
     fn counter(readings: &[(u64, u32, f64)]) -> Counter {
         let mut counter = Counter::default();
@@ -98,24 +113,26 @@ mod tests {
     #[test]
     fn a_new_life_begins_from_nought() {
         let counter = counter(&[(0, 1, 100.0), (10, 1, 110.0), (20, 2, 3.0), (30, 2, 9.0)]);
-        assert!(near(counter.increase((0, 30)), 19.0));
+        assert!(near(counter.increase((0, 30), OfAPart), 19.0));
     }
 
     #[test]
-    fn a_fall_within_a_life_is_a_restart() {
-        assert!(near(counter(&[(0, 1, 100.0), (10, 1, 4.0)]).increase((0, 10)), 4.0));
+    fn a_fall_within_a_life_is_a_restart_or_the_end_of_a_part() {
+        let fell = counter(&[(0, 1, 100.0), (10, 1, 4.0)]);
+        assert!(near(fell.increase((0, 10), Restart), 4.0));
+        assert!(near(fell.increase((0, 10), OfAPart), 0.0));
     }
 
     #[test]
     fn ends_between_readings_are_on_the_straight_line() {
         let counter = counter(&[(0, 1, 0.0), (10, 1, 10.0), (20, 1, 30.0)]);
-        assert!(near(counter.increase((5, 15)), 15.0));
-        assert!(near(counter.increase((15, 99)), 10.0));
+        assert!(near(counter.increase((5, 15), Restart), 15.0));
+        assert!(near(counter.increase((15, 99), Restart), 10.0));
     }
 
     #[test]
     fn one_reading_says_nothing() {
-        assert_eq!(counter(&[(5, 1, 7.0)]).increase((0, 10)), None);
+        assert_eq!(counter(&[(5, 1, 7.0)]).increase((0, 10), Restart), None);
     }
 
     #[test]
