@@ -68,6 +68,8 @@ pub enum Signal {
     Kill,
     /// SIGTERM.
     Terminate,
+    /// SIGINT: for programs that end faster on it, such as PostgreSQL.
+    Interrupt,
     /// SIGSTOP.
     Pause,
     /// SIGCONT.
@@ -116,7 +118,7 @@ impl Act {
     pub fn needs(&self) -> Ability {
         match self {
             Act::Start { .. } | Act::Stop { .. } => Ability::Start,
-            Act::Signal { signal: Signal::Kill | Signal::Terminate, .. } => Ability::Kill,
+            Act::Signal { signal: Signal::Kill | Signal::Terminate | Signal::Interrupt, .. } => Ability::Kill,
             Act::Signal { signal: Signal::Pause | Signal::Resume, .. } => Ability::Pause,
         }
     }
@@ -155,6 +157,7 @@ impl fmt::Display for Signal {
         f.write_str(match self {
             Signal::Kill => "kill",
             Signal::Terminate => "terminate",
+            Signal::Interrupt => "interrupt",
             Signal::Pause => "pause",
             Signal::Resume => "resume",
         })

@@ -1,0 +1,165 @@
+//! Replicas as processes of this machine, in private directories and on private ports: no root, no Docker.
+//!
+//! What a run made is found by its mark (a working directory inside the run's private directory), not by memory.
+//! A process is a number and a start time, signalled by pidfd.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use gauntlet_core::{
+    act::{Ability, Act, Place, Signal, Unit},
+    port::{Later, Target, Trouble},
+    receipt::Prepared,
+    system::System,
+};
+use tokio::task::spawn_blocking;
+
+mod account;
+mod ground;
+mod process;
+mod program;
+mod recipe;
+mod replica;
+mod signal;
+
+pub use program::{MissingProgram, find, missing};
+
+use self::{process::Identity, replica::Local};
+use crate::layout::Layout;
+
+/// The machine that the harness runs on.
+#[derive(Debug, Clone)]
+pub struct LocalTarget {
+    system: Arc<System>,
+    layout: Arc<Layout>,
+}
+
+/// What it can do on every machine.
+pub fn abilities() -> BTreeSet<Ability> {
+    BTreeSet::from([Ability::Start, Ability::Kill, Ability::Pause])
+}
+
+impl LocalTarget {
+    /// A target for one run. Nothing is touched before `apply`.
+    pub fn new(system: Arc<System>, layout: Arc<Layout>) -> Self {
+        Self { system, layout }
+    }
+
+    // Acts block on files and processes; an act that was begun is finished even if nobody waits any more.
+    fn block<'a, T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Self) -> Result<T, Trouble> + Send + 'static,
+    ) -> Later<'a, T> {
+        let target = self.clone();
+        Box::pin(async move {
+            let done = spawn_blocking(move || work(&target)).await;
+            done.unwrap_or_else(|panic| Err(Trouble::failed("the local target", panic)))
+        })
+    }
+
+    fn local(&self, act: &Act) -> Result<Local<'_>, Trouble> {
+        let place = self.layout.of(act.unit());
+        let replica = place.ok_or_else(|| Trouble::refused(act, "the run has no such replica"))?;
+        Ok(Local::new(&self.system, &self.layout, replica))
+    }
+
+    fn prepare_now(&self, act: &Act) -> Result<Prepared, Trouble> {
+        let (act, undo) = match act {
+            Act::Start { unit: Unit::Ground } => {
+                let undo = Act::Stop { at: Place::of(Unit::Ground) };
+                (act.clone(), if ground::stands(&self.layout) { vec![] } else { vec![undo] })
+            }
+            Act::Stop { at } | Act::Signal { at, .. } if at.unit == Unit::Ground => {
+                return Err(Trouble::refused(act, "what the ground holds cannot be brought back"));
+            }
+            Act::Start { unit } => {
+                let local = self.local(act)?;
+                local.check()?;
+                let undo = Act::Stop { at: Place::of(unit.clone()) };
+                (act.clone(), if local.root().is_some() { vec![] } else { vec![undo] })
+            }
+            Act::Stop { at } => match self.local(act)?.root() {
+                None => (act.clone(), vec![]),
+                Some(root) => {
+                    (Act::Stop { at: at.pinned(root.object()) }, vec![Act::Start { unit: at.unit.clone() }])
+                }
+            },
+            Act::Signal { at, signal } => self.prepare_signal(act, at, *signal)?,
+        };
+        let touches = vec![act.unit().clone()];
+        Ok(Prepared { act, undo, touches })
+    }
+
+    fn prepare_signal(&self, act: &Act, at: &Place, signal: Signal) -> Result<(Act, Vec<Act>), Trouble> {
+        let root = self.local(act)?.root().ok_or_else(|| Trouble::refused(act, "it does not run"))?;
+        if !pins(at, root) {
+            return Err(Trouble::refused(act, "that process is gone"));
+        }
+        let at = at.pinned(root.object());
+        let undo = match signal {
+            Signal::Kill | Signal::Terminate | Signal::Interrupt => {
+                vec![Act::Start { unit: at.unit.clone() }]
+            }
+            Signal::Pause => vec![Act::Signal { at: at.clone(), signal: Signal::Resume }],
+            Signal::Resume => vec![],
+        };
+        Ok((Act::Signal { at, signal }, undo))
+    }
+
+    fn apply_now(&self, act: &Act) -> Result<(), Trouble> {
+        match act {
+            Act::Start { unit: Unit::Ground } => ground::start(&self.system, &self.layout),
+            Act::Stop { at } if at.unit == Unit::Ground => ground::stop(&self.layout),
+            Act::Start { .. } => self.local(act)?.start(),
+            Act::Stop { at } => {
+                let local = self.local(act)?;
+                self.guarded(&local, at, |go_on| local.stop(go_on))
+            }
+            Act::Signal { at, signal } => {
+                let local = self.local(act)?;
+                self.guarded(&local, at, |go_on| signal::tree(local.dir(), *signal, go_on))
+            }
+        }
+    }
+
+    // Nothing is done once the object that an act is pinned to is gone: what runs then is a successor.
+    fn guarded(
+        &self,
+        local: &Local<'_>,
+        at: &Place,
+        work: impl FnOnce(&dyn Fn() -> bool) -> Result<(), Trouble>,
+    ) -> Result<(), Trouble> {
+        if at.object.is_some() && !local.root().is_some_and(|root| pins(at, root)) {
+            return Ok(());
+        }
+        work(&|| at.object.is_none() || local.remembered().is_some_and(|root| pins(at, root)))
+    }
+}
+
+fn pins(at: &Place, root: Identity) -> bool {
+    at.object.as_ref().is_none_or(|object| Identity::parse(object) == Some(root))
+}
+
+/// What processes of this machine can be told.
+pub fn abilities() -> BTreeSet<Ability> {
+    BTreeSet::from([Ability::Start, Ability::Kill, Ability::Pause])
+}
+
+impl Target for LocalTarget {
+    fn abilities(&self) -> Later<'_, BTreeSet<Ability>> {
+        Box::pin(async { Ok(abilities()) })
+    }
+
+    fn prepare<'a>(&'a self, act: &'a Act) -> Later<'a, Prepared> {
+        let act = act.clone();
+        self.block(move |target| target.prepare_now(&act))
+    }
+
+    fn apply<'a>(&'a self, act: &'a Act) -> Later<'a, ()> {
+        let act = act.clone();
+        self.block(move |target| target.apply_now(&act))
+    }
+
+    fn leftovers(&self) -> Later<'_, Vec<Act>> {
+        self.block(|target| ground::leftovers(&target.layout))
+    }
+}

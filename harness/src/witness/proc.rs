@@ -1,0 +1,168 @@
+//! What /proc shows of a run: which processes work inside its private directory, and whether they are stopped.
+
+use std::{
+    fs, io,
+    os::unix::ffi::OsStrExt,
+    path::{Path, PathBuf},
+};
+
+use crate::layout::Layout;
+
+/// A process that works inside the run's private directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Seen {
+    /// Its number.
+    pub(super) pid: u32,
+    /// Its parent's number.
+    pub(super) parent: u32,
+    /// When it started, in clock ticks since boot.
+    pub(super) started: u64,
+    /// CPU time of itself and of its children that were waited for, in clock ticks.
+    pub(super) cpu_ticks: u64,
+    /// Whether every thread of it is stopped.
+    pub(super) stopped: bool,
+    /// Where it works.
+    pub(super) cwd: PathBuf,
+}
+
+/// The living processes of the run, or those inside one directory of it.
+pub(super) fn under(layout: &Layout, dir: Option<&Path>) -> io::Result<Vec<Seen>> {
+    let private = resolved(&layout.private);
+    let dir = match dir.and_then(|dir| dir.strip_prefix(&layout.private).ok()) {
+        None => private,
+        Some(below) => private.join(below),
+    };
+    let own = std::process::id();
+    let numbers =
+        fs::read_dir("/proc")?.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    Ok(numbers.filter(|pid| *pid != own).filter_map(|pid| see(pid, &dir)).collect())
+}
+
+/// Number and start out of `process 4711 started 81234`.
+pub(super) fn named(object: &str) -> Option<(u32, u64)> {
+    let words: Vec<&str> = object.split(' ').collect();
+    match words.as_slice() {
+        ["process", pid, "started", started] => Some((pid.parse().ok()?, started.parse().ok()?)),
+        _ => None,
+    }
+}
+
+/// `running`, `paused` or `absent`. `pinned` asks for that very process.
+pub(super) fn word(seen: &[Seen], pinned: Option<(u32, u64)>) -> &'static str {
+    let there = match pinned {
+        Some(identity) => seen.iter().any(|one| (one.pid, one.started) == identity),
+        None => !seen.is_empty(),
+    };
+    match there {
+        false => "absent",
+        true if seen.iter().all(|one| one.stopped) => "paused",
+        true => "running",
+    }
+}
+
+/// The root of a tree: the oldest process whose parent is not among them.
+pub(super) fn root(seen: &[Seen]) -> Option<(u32, u64)> {
+    let orphans = seen.iter().filter(|one| !seen.iter().any(|other| other.pid == one.parent));
+    orphans.min_by_key(|one| (one.started, one.pid)).map(|one| (one.pid, one.started))
+}
+
+fn see(pid: u32, dir: &Path) -> Option<Seen> {
+    let cwd = fs::read_link(format!("/proc/{pid}/cwd")).ok()?;
+    let bytes = cwd.as_os_str().as_bytes();
+    let name = bytes.strip_suffix(b" (deleted)").unwrap_or(bytes);
+    let cwd = PathBuf::from(std::ffi::OsStr::from_bytes(name));
+    if !cwd.starts_with(dir) {
+        return None;
+    }
+    let stat = Stat::of(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)?;
+    let Stat { parent, started, cpu_ticks, .. } = stat;
+    let living = !matches!(stat.state, 'Z' | 'X');
+    living.then(|| Seen { pid, parent, started, cpu_ticks, stopped: all_stopped(pid), cwd })
+}
+
+fn all_stopped(pid: u32) -> bool {
+    let Ok(tasks) = fs::read_dir(format!("/proc/{pid}/task")) else { return false };
+    let states =
+        tasks.flatten().filter_map(|task| Stat::of(&fs::read_to_string(task.path().join("stat")).ok()?));
+    let mut states = states.map(|stat| stat.state).peekable();
+    states.peek().is_some() && states.all(|state| matches!(state, 'T' | 'Z' | 'X'))
+}
+
+fn resolved(path: &Path) -> PathBuf {
+    // Its parent outlives it.
+    let parent = path.parent().and_then(|parent| parent.canonicalize().ok());
+    match (path.canonicalize(), parent, path.file_name()) {
+        (Ok(path), _, _) => path,
+        (Err(_), Some(parent), Some(name)) => parent.join(name),
+        _ => path.to_owned(),
+    }
+}
+
+struct Stat {
+    state: char,
+    parent: u32,
+    started: u64,
+    cpu_ticks: u64,
+}
+
+impl Stat {
+    // Fields are numbered as in proc(5); the second, in parentheses, may hold blanks.
+    fn of(text: &str) -> Option<Self> {
+        let behind_name = &text[text.rfind(')')? + 1..];
+        let fields: Vec<&str> = behind_name.split_whitespace().collect();
+        let field = |number: usize| fields.get(number - 3).copied();
+        let ticks = |number: usize| field(number)?.parse::<u64>().ok();
+        Some(Self {
+            state: field(3)?.chars().next()?,
+            parent: field(4)?.parse().ok()?,
+            started: ticks(22)?,
+            cpu_ticks: ticks(14)? + ticks(15)? + ticks(16)? + ticks(17)?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::{Seen, Stat, named, root, word};
+
+    fn seen(pid: u32, parent: u32, stopped: bool) -> Seen {
+        Seen { pid, parent, started: u64::from(pid) * 10, cpu_ticks: 0, stopped, cwd: PathBuf::from("/x") }
+    }
+
+    #[test]
+    fn cpu_time_counts_children_that_were_waited_for() {
+        let stat = Stat::of("7 (a ) b) T 1 7 7 0 -1 0 1 0 0 0 7 8 9 10 20 0 1 0 81234 1 1").unwrap();
+        assert_eq!((stat.state, stat.parent, stat.started, stat.cpu_ticks), ('T', 1, 81234, 34));
+    }
+
+    #[test]
+    fn a_tree_is_paused_only_when_every_process_is_stopped() {
+        assert_eq!(word(&[seen(1, 0, true), seen(2, 1, true)], None), "paused");
+        assert_eq!(word(&[seen(1, 0, true), seen(2, 1, false)], None), "running");
+    }
+
+    #[test]
+    fn a_pinned_process_is_absent_when_only_a_successor_runs() {
+        assert_eq!(word(&[seen(2, 1, false)], Some((1, 10))), "absent");
+        assert_eq!(word(&[seen(1, 0, false)], Some((1, 11))), "absent");
+        assert_eq!(word(&[seen(1, 0, false)], Some((1, 10))), "running");
+    }
+
+    #[test]
+    fn no_process_is_absent() {
+        assert_eq!(word(&[], None), "absent");
+    }
+
+    #[test]
+    fn the_root_is_the_oldest_without_a_parent_among_them() {
+        assert_eq!(root(&[seen(5, 4, false), seen(4, 1, false), seen(9, 1, false)]), Some((4, 40)));
+    }
+
+    #[test]
+    fn an_object_of_another_kind_names_no_process() {
+        assert_eq!(named("process 4711 started 81234"), Some((4711, 81234)));
+        assert_eq!(named("container 4711"), None);
+    }
+}

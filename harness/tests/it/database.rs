@@ -1,0 +1,64 @@
+//! PostgreSQL and Redis as the reference system starts them.
+
+use std::path::PathBuf;
+
+use gauntlet_core::{
+    act::{Act, Signal},
+    proof::Query,
+};
+use serde_json::{Value, json};
+
+use crate::ground::{Run, replica, system};
+
+fn components() -> Value {
+    let path = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/system.yml"));
+    let system: Value = serde_saphyr::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    system["components"].clone()
+}
+
+#[tokio::test]
+async fn postgresql_killed_whole_keeps_what_it_acknowledged() {
+    let mut all = components();
+    let run = system(json!({ "database": all["database"].take() }), json!(["database-password"]));
+    let run = Run::up(run, &PathBuf::from("/")).await;
+    let at = replica("database", 1);
+    let at_name = crate::ground::name("database");
+    for must in &run.system.components[&at_name].must {
+        assert_eq!(run.sql(&at, &must.sql).await, must.is);
+    }
+    run.sql(&at, "create table kept (x int); insert into kept values (7); select 'done'").await;
+    for signal in [Signal::Kill, Signal::Interrupt] {
+        let prepared = run.signal(&at, signal).await;
+        run.await_reading(&Query::Process { at: at.clone() }, "absent").await;
+        assert_eq!(run.ready(&at).await, "refused");
+        run.apply(&prepared.undo[0]).await;
+        let took = run.await_reading(&Query::Ready { at: at.clone() }, "ready").await;
+        eprintln!("after {signal}: ready again after {took:?}");
+        assert_eq!(run.sql(&at, "select x from kept").await, "7");
+    }
+    let paused = run.signal(&at, Signal::Pause).await;
+    assert_eq!(run.process(&at).await, "paused");
+    assert_eq!(run.ready(&at).await, "silent");
+    run.apply(&paused.undo[0]).await;
+    run.await_reading(&Query::Ready { at: at.clone() }, "ready").await;
+    let begin = std::time::Instant::now();
+    run.apply(&Act::Stop { at: at.clone() }).await;
+    eprintln!("stopped after {:?}", begin.elapsed());
+    assert_eq!(run.process(&at).await, "absent");
+    let password = std::fs::read_to_string(run.layout.secrets()).unwrap();
+    assert!(!run.logs().contains(password.split('"').nth(3).unwrap()));
+}
+
+#[tokio::test]
+async fn redis_answers_and_is_silent_when_frozen() {
+    let mut all = components();
+    let run = system(json!({ "cache": all["cache"].take() }), json!([]));
+    let run = Run::up(run, &PathBuf::from("/")).await;
+    let at = replica("cache", 1);
+    let paused = run.signal(&at, Signal::Pause).await;
+    assert_eq!(run.ready(&at).await, "silent");
+    run.apply(&paused.undo[0]).await;
+    assert_eq!(run.ready(&at).await, "ready");
+    run.apply(&Act::Stop { at: at.clone() }).await;
+    assert_eq!(run.ready(&at).await, "refused");
+}
