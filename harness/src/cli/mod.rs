@@ -1,0 +1,95 @@
+//! The command line: one command, one file, one line in `Command`.
+
+use std::{ffi::OsString, io::IsTerminal, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+use gauntlet_core::outcome::Outcome;
+
+use crate::report::console::Style;
+
+mod doctor;
+mod gate;
+mod heal;
+mod list;
+mod plan;
+mod replay;
+pub(crate) mod run;
+mod schema;
+mod status;
+
+/// Decides, with evidence, whether a service may be released: load, faults, objectives and checks, from one file.
+///
+/// Exit codes: 0 passed, 1 failed, 2 bad scenario or usage, 3 inconclusive, 4 setup failed, 5 not healed, 6 broken (the
+/// harness itself), 130 interrupted.
+#[derive(Debug, Parser)]
+#[command(name = "gauntlet", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Run(run::Args),
+    Gate(gate::Args),
+    Plan(plan::Args),
+    Replay(replay::Args),
+    List(list::Args),
+    Schema(schema::Args),
+    Doctor(doctor::Args),
+    Status(status::Args),
+    Heal(heal::Args),
+}
+
+/// Runs the command line. What a process is told behind its name by the harness itself is no command.
+pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let args: Vec<OsString> = args.into_iter().collect();
+    if let Some(code) = crate::run::hidden(&args) {
+        return code;
+    }
+    log_to_stderr();
+    let cli = match Cli::try_parse_from(&args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are no mistakes; printing them can only fail on a closed pipe.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { Outcome::BadScenario.exit_code() } else { 0 });
+        }
+    };
+    let outcome = match cli.command {
+        Command::Run(args) => args.run(),
+        Command::Gate(args) => args.run(),
+        Command::Plan(args) => args.run(),
+        Command::Replay(args) => args.run(),
+        Command::List(args) => args.run(),
+        Command::Schema(args) => args.run(),
+        Command::Doctor(args) => args.run(),
+        Command::Status(args) => args.run(),
+        Command::Heal(args) => args.run(),
+    };
+    ExitCode::from(outcome.exit_code())
+}
+
+/// Warnings and errors go to standard error; `RUST_LOG` says otherwise.
+pub(crate) fn log_to_stderr() {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into());
+    // A second caller in the same process (a test) keeps the first one's settings.
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_target(false).with_writer(std::io::stderr).try_init();
+}
+
+/// What standard output can do (`NO_COLOR`: no-color.org).
+pub(crate) fn style() -> Style {
+    Style::of(std::io::stdout().is_terminal(), std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()))
+}
+
+/// Prints to standard output; a reader that went away is not our trouble.
+pub(crate) fn say(text: impl AsRef<str>) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stdout(), "{}", text.as_ref());
+}
+
+/// Prints to standard error.
+pub(crate) fn complain(text: impl AsRef<str>) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr(), "{}", text.as_ref());
+}

@@ -1,0 +1,135 @@
+//! `gauntlet run`: runs scenarios and says how each ended.
+
+use std::path::{Path, PathBuf};
+
+use clap::Parser;
+use gauntlet_core::outcome::Outcome;
+
+use super::{complain, say, style};
+use crate::run::{self, Options, overrides::Set};
+
+/// Runs scenarios one after the other; the exit code is that of the worst.
+#[derive(Debug, Parser)]
+pub(super) struct Args {
+    /// Scenario files, or directories of them.
+    #[arg(required = true)]
+    scenarios: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(super) how: How,
+}
+
+/// How scenarios are run; the same for `run`, `gate` and `plan`.
+#[derive(Debug, Parser)]
+pub(super) struct How {
+    /// Where the system runs (see `gauntlet list targets`).
+    #[arg(long, default_value = "local")]
+    target: String,
+    /// Another seed than the scenario's.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Changes the system file for this run: `service.program=PATH`, `service.settings.NAME=VALUE`, `service.replicas=N`.
+    #[arg(long = "set", value_name = "COMPONENT.FIELD=VALUE")]
+    sets: Vec<Set>,
+    /// Offers the load to this address instead; nothing is started, and faults are refused.
+    #[arg(long, value_name = "HOST:PORT")]
+    endpoint: Option<String>,
+    /// Allows an `--endpoint` that is not on this machine.
+    #[arg(long, value_name = "HOST")]
+    allow_host: Vec<String>,
+    /// Where reports go: `<reports>/<scenario>/<run>/`.
+    #[arg(long, default_value = "reports")]
+    reports: PathBuf,
+}
+
+impl How {
+    pub(super) fn options(&self) -> Options {
+        Options {
+            target: self.target.clone(),
+            seed: self.seed,
+            sets: self.sets.clone(),
+            endpoint: self.endpoint.clone(),
+            allow_hosts: self.allow_host.clone(),
+            reports: self.reports.clone(),
+            style: style(),
+        }
+    }
+}
+
+impl Args {
+    pub(super) fn run(self) -> Outcome {
+        run_all(&self.scenarios, &self.how.options())
+    }
+}
+
+/// Runs them all, prints a line each when there are several, and answers the worst outcome.
+pub(super) fn run_all(paths: &[PathBuf], options: &Options) -> Outcome {
+    let files = match scenario_files(paths) {
+        Ok(files) => files,
+        Err(why) => {
+            complain(format!("error: {why}"));
+            return Outcome::BadScenario;
+        }
+    };
+    let mut ended = Vec::new();
+    for file in &files {
+        let done = run::blocking(file, options);
+        let outcome = done.outcome;
+        ended.push((file, done));
+        // A person who said stop does not want the next one.
+        if matches!(outcome, Outcome::Interrupted | Outcome::NotHealed) {
+            break;
+        }
+    }
+    if ended.len() > 1 {
+        say("");
+        for (file, done) in &ended {
+            let place = done.directory.as_ref().map(|dir| dir.display().to_string()).unwrap_or_default();
+            say(format!("{:<14} {}  {place}", done.outcome, file.display()));
+        }
+    }
+    ended.iter().map(|(_, done)| done.outcome).max_by_key(|outcome| severity(*outcome)).unwrap_or(Outcome::BadScenario)
+}
+
+/// The order in which one outcome stands for several: worst last.
+fn severity(outcome: Outcome) -> u8 {
+    match outcome {
+        Outcome::Passed => 0,
+        Outcome::Inconclusive => 1,
+        Outcome::Failed => 2,
+        Outcome::SetupFailed => 3,
+        Outcome::Interrupted => 4,
+        Outcome::Broken => 5,
+        Outcome::NotHealed => 6,
+        Outcome::BadScenario => 7,
+    }
+}
+
+/// Files as they are; directories walked for `.yml` and `.yaml`, in order of names.
+pub(crate) fn scenario_files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, String> {
+    let mut files = Vec::new();
+    for path in paths {
+        if path.is_dir() {
+            let before = files.len();
+            walk(path, &mut files).map_err(|error| format!("{}: {error}", path.display()))?;
+            if files.len() == before {
+                return Err(format!("{}: no scenario (.yml, .yaml) in this directory", path.display()));
+            }
+        } else {
+            files.push(path.clone());
+        }
+    }
+    Ok(files)
+}
+
+fn walk(dir: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
+    let mut entries: Vec<PathBuf> = std::fs::read_dir(dir)?.map(|e| e.map(|e| e.path())).collect::<Result<_, _>>()?;
+    entries.sort();
+    for path in entries {
+        if path.is_dir() {
+            walk(&path, files)?;
+        } else if path.extension().is_some_and(|ext| ext == "yml" || ext == "yaml") {
+            files.push(path);
+        }
+    }
+    Ok(())
+}

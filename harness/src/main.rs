@@ -1,0 +1,7 @@
+//! The `gauntlet` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    gauntlet::cli::main(std::env::args_os())
+}

@@ -1,0 +1,80 @@
+//! The only way in: read, store the way back, act, prove.
+
+use gauntlet_core::{
+    act::{Act, Place},
+    evidence::{Side, What},
+    port::Trouble,
+    proof::{Proof, Query},
+    receipt::{Prepared, RECEIPT_FORMAT, Receipt},
+    step::Step,
+};
+
+use super::{prove::prove, world::World};
+
+/// Where entering a step failed: before anything was touched, or after the receipt was stored.
+#[derive(Debug, thiserror::Error)]
+pub enum NotEntered {
+    /// Nothing was touched.
+    #[error("nothing was touched")]
+    Untouched(#[source] Trouble),
+    /// An act failed; the receipt is in the ledger.
+    #[error("an act failed")]
+    Act(#[source] Trouble),
+    /// The acts are done, but the witness did not see their effect; the receipt is in the ledger.
+    #[error("no effect was seen")]
+    Effect(#[source] Trouble),
+}
+
+/// Enters a step. After an error other than `Untouched` the step is in the ledger, to be healed.
+pub async fn enter(step: &Step, world: &World) -> Result<(), NotEntered> {
+    let mut receipt =
+        Receipt { format: RECEIPT_FORMAT, step: step.id.clone(), acts: vec![], undo: vec![], gone: step.gone.clone() };
+    for act in &step.acts {
+        let found = world.target.prepare(act).await.map_err(NotEntered::Untouched)?;
+        admit(act, &found).map_err(NotEntered::Untouched)?;
+        receipt.undo.splice(0..0, found.undo);
+        receipt.acts.push(found.act);
+    }
+    // Killed before this line: nothing was touched. After it: healed.
+    world.ledger.put(&receipt).await.map_err(NotEntered::Untouched)?;
+    world.say(What::Entering { step: step.id.clone(), acts: receipt.acts.clone() });
+    for act in &receipt.acts {
+        world.target.apply(act).await.map_err(NotEntered::Act)?;
+    }
+    world.say(What::Applied { step: step.id.clone() });
+    for proof in &step.effect {
+        let proof = pinned(proof, &receipt.acts);
+        let reading = prove(world.witness.as_ref(), &proof).await.map_err(NotEntered::Effect)?;
+        let (step, proof) = (step.id.clone(), format!("{} {}", proof.ask, proof.expect));
+        world.say(What::Proved { step, side: Side::Effect, proof, reading });
+    }
+    world.say(What::Entered { step: step.id.clone() });
+    Ok(())
+}
+
+/// The blast radius: a target that would touch more than the act names is not let in.
+fn admit(act: &Act, found: &Prepared) -> Result<(), Trouble> {
+    match found.touches.iter().find(|unit| *unit != act.unit()) {
+        Some(stranger) => Err(Trouble::refused(act, format!("it would touch {stranger} too"))),
+        None => Ok(()),
+    }
+}
+
+/// An effect is asked of the very object that was acted on: its successor proves nothing.
+fn pinned(proof: &Proof, acts: &[Act]) -> Proof {
+    let mut proof = proof.clone();
+    if let Query::Process { at } = &mut proof.ask
+        && at.object.is_none()
+        && let Some(object) = acts.iter().filter_map(place).find(|place| place.unit == at.unit).and_then(|p| p.object.clone())
+    {
+        at.object = Some(object);
+    }
+    proof
+}
+
+fn place(act: &Act) -> Option<&Place> {
+    match act {
+        Act::Start { .. } => None,
+        Act::Stop { at } | Act::Signal { at, .. } => Some(at),
+    }
+}

@@ -1,0 +1,149 @@
+//! The only way out: a fault's end, unwinding, Ctrl-C, `gauntlet heal` and the watchdog all come through here.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use gauntlet_core::{
+    act::{Act, Place, Unit},
+    evidence::{Side, TroubleKind, What},
+    port::Trouble,
+    proof::{Expect, Proof, Query},
+    receipt::Receipt,
+};
+use tokio::{task::JoinSet, time::timeout};
+
+use super::{prove::prove, world::World};
+
+/// How long one undo may take before the next on the same unit is tried.
+const UNDO_BUDGET: Duration = Duration::from_secs(12);
+/// How long a unit that this heal ended may take to be seen as gone.
+const REMOVED_WITHIN: Duration = Duration::from_secs(10);
+
+/// Undoes receipts (oldest first in `receipts`) and clears those that are proved to be gone. Answers what is left.
+pub async fn heal(receipts: &[Receipt], world: &World) -> Vec<Trouble> {
+    for receipt in receipts {
+        world.say(What::Healing { step: receipt.step.clone() });
+    }
+    let undos: Vec<Act> = receipts.iter().rev().flat_map(|receipt| receipt.undo.iter().cloned()).collect();
+    let mut residue = undo(&undos, world).await;
+    let removed: BTreeSet<&Unit> = undos.iter().filter_map(ended).collect();
+    // Every undo comes before any proof, so that no proof waits for what a later undo repairs.
+    for receipt in receipts {
+        let left = gone(receipt, &removed, world).await;
+        if left.is_empty() {
+            match world.ledger.clear(&receipt.step).await {
+                Ok(()) => world.say(What::Healed { step: receipt.step.clone() }),
+                Err(trouble) => residue.push(trouble),
+            }
+        }
+        for trouble in &left {
+            let (step, why) = (Some(receipt.step.clone()), trouble.to_string());
+            world.say(What::Trouble { kind: TroubleKind::Residue, step, why });
+        }
+        residue.extend(left);
+    }
+    residue
+}
+
+/// Undoes side by side for each unit, in order on each; what ends the ground comes last, for everything stands on it.
+async fn undo(undos: &[Act], world: &World) -> Vec<Trouble> {
+    let mut by_unit: BTreeMap<&Unit, Vec<Act>> = BTreeMap::new();
+    for act in undos {
+        by_unit.entry(act.unit()).or_default().push(act.clone());
+    }
+    let ground = by_unit.remove(&Unit::Ground);
+    let mut running = JoinSet::new();
+    for acts in by_unit.into_values() {
+        running.spawn(in_order(acts, world.clone()));
+    }
+    let mut residue: Vec<Trouble> = running.join_all().await.into_iter().flatten().collect();
+    residue.extend(in_order(ground.unwrap_or_default(), world.clone()).await);
+    residue
+}
+
+async fn in_order(acts: Vec<Act>, world: World) -> Vec<Trouble> {
+    let mut residue = vec![];
+    for act in &acts {
+        match timeout(UNDO_BUDGET, world.target.apply(act)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(trouble)) => residue.push(trouble),
+            Err(_) => residue.push(Trouble::failed(act, format!("not done within {UNDO_BUDGET:?}"))),
+        }
+    }
+    for trouble in &residue {
+        world.say(What::Trouble { kind: TroubleKind::Residue, step: None, why: trouble.to_string() });
+    }
+    residue
+}
+
+/// What of a receipt is still there.
+async fn gone(receipt: &Receipt, removed: &BTreeSet<&Unit>, world: &World) -> Vec<Trouble> {
+    let mut left = vec![];
+    for proof in &receipt.gone {
+        let proof = if is_removed(proof, removed) { absent(proof) } else { proof.clone() };
+        match prove(world.witness.as_ref(), &proof).await {
+            Ok(reading) => {
+                let (step, proof) = (receipt.step.clone(), format!("{} {}", proof.ask, proof.expect));
+                world.say(What::Proved { step, side: Side::Gone, proof, reading });
+            }
+            Err(trouble) => left.push(trouble),
+        }
+    }
+    left
+}
+
+/// A fault on a unit that this heal ended as well (set-up undone after a crash) is gone with its unit.
+fn is_removed(proof: &Proof, removed: &BTreeSet<&Unit>) -> bool {
+    removed.contains(&at(proof).unit) || removed.contains(&Unit::Ground)
+}
+
+fn absent(proof: &Proof) -> Proof {
+    let ask = Query::Process { at: Place::of(at(proof).unit.clone()) };
+    Proof { ask, expect: Expect::Is("absent".into()), within: REMOVED_WITHIN }
+}
+
+fn at(proof: &Proof) -> &Place {
+    match &proof.ask {
+        Query::Process { at } | Query::Ready { at } | Query::Sql { at, .. } => at,
+    }
+}
+
+fn ended(act: &Act) -> Option<&Unit> {
+    match act {
+        Act::Stop { at } => Some(&at.unit),
+        Act::Start { .. } | Act::Signal { .. } => None,
+    }
+}
+
+/// Heals everything that the ledger holds, then removes what bears the run's mark. `before_ground` runs when all
+/// replicas are ended and their files still exist.
+pub async fn unwind(world: &World, before_ground: impl FnOnce()) -> Vec<Trouble> {
+    let mut residue = vec![];
+    match world.ledger.open().await {
+        Ok(open) => {
+            let (ground, rest): (Vec<Receipt>, Vec<Receipt>) = open.into_iter().partition(on_ground);
+            residue.extend(heal(&rest, world).await);
+            before_ground();
+            residue.extend(heal(&ground, world).await);
+        }
+        Err(trouble) => residue.push(trouble),
+    }
+    residue.extend(sweep(world).await);
+    residue
+}
+
+/// Removes what bears the run's mark and is in no receipt.
+async fn sweep(world: &World) -> Vec<Trouble> {
+    let mut residue = vec![];
+    match world.target.leftovers().await {
+        Ok(acts) => residue.extend(undo(&acts, world).await),
+        Err(trouble) => residue.push(trouble),
+    }
+    residue
+}
+
+fn on_ground(receipt: &Receipt) -> bool {
+    receipt.undo.iter().any(|act| *act.unit() == Unit::Ground)
+}

@@ -1,0 +1,123 @@
+//! Doing: one run, from a plan to a verdict. Everything that acts goes through `enter` and `heal`.
+
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use gauntlet_core::{judge::Verdict, outcome::Outcome};
+
+pub mod enter;
+pub mod faults;
+mod guard;
+pub mod heal;
+mod load;
+pub mod overrides;
+mod prove;
+mod provenance;
+pub mod ready;
+mod recorder;
+mod session;
+pub mod stop;
+pub mod takeover;
+mod timeline;
+pub mod watch;
+pub mod world;
+
+use overrides::Set;
+
+use crate::report::console::Style;
+
+/// What makes this binary the load process.
+const LOAD_WORD: &str = "__load";
+/// What makes this binary the watchdog of a run.
+const WATCH_WORD: &str = "__watch";
+
+/// How a scenario is run.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The target's name.
+    pub target: String,
+    /// Another seed than the scenario's.
+    pub seed: Option<u64>,
+    /// Changes to the system file.
+    pub sets: Vec<Set>,
+    /// Where the load goes instead; nothing is started then.
+    pub endpoint: Option<String>,
+    /// Hosts that are not this machine and may get load.
+    pub allow_hosts: Vec<String>,
+    /// Where reports go.
+    pub reports: PathBuf,
+    /// What the console can do.
+    pub style: Style,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            target: "local".into(),
+            seed: None,
+            sets: vec![],
+            endpoint: None,
+            allow_hosts: vec![],
+            reports: "reports".into(),
+            style: Style::Plain,
+        }
+    }
+}
+
+/// How a run ended.
+#[derive(Debug, Clone)]
+pub struct Done {
+    /// How.
+    pub outcome: Outcome,
+    /// Why, when there was enough of a run to judge.
+    pub verdict: Option<Verdict>,
+    /// Where its journal and reports are.
+    pub directory: Option<PathBuf>,
+    /// Why there is no verdict.
+    pub error: Option<String>,
+}
+
+impl Done {
+    fn without_verdict(outcome: Outcome, error: String, directory: Option<PathBuf>) -> Self {
+        tracing::error!("{error}");
+        Self { outcome, verdict: None, directory, error: Some(error) }
+    }
+}
+
+/// Runs one scenario to its end, on a runtime of its own.
+pub fn blocking(scenario: &Path, options: &Options) -> Done {
+    let ready = match ready::ready(scenario, options) {
+        Ok(ready) => ready,
+        Err(bad) => return Done::without_verdict(Outcome::BadScenario, bad.to_string(), None),
+    };
+    match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+        Ok(runtime) => runtime.block_on(session::run(ready, scenario, options)),
+        Err(error) => Done::without_verdict(Outcome::Broken, format!("no runtime: {error}"), None),
+    }
+}
+
+/// The parts that this binary plays when the harness starts it again: load process or watchdog.
+pub fn hidden(args: &[OsString]) -> Option<ExitCode> {
+    let word = args.get(1)?.to_str()?;
+    match word {
+        LOAD_WORD => {
+            crate::cli::log_to_stderr();
+            let ended = gauntlet_load::run();
+            if let Err(error) = &ended {
+                tracing::error!("load: {}", faults::chain(error));
+            }
+            Some(if ended.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
+        WATCH_WORD => Some(takeover::watchdog(args.get(2)?.to_str()?)),
+        _ => None,
+    }
+}
+
+/// The running binary, even when its file was replaced by a build meanwhile.
+fn itself() -> std::io::Result<PathBuf> {
+    let magic = PathBuf::from("/proc/self/exe");
+    if magic.exists() { Ok(magic) } else { std::env::current_exe() }
+}

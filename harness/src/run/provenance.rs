@@ -1,0 +1,80 @@
+//! What a run was made with: commit, digests, machine.
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::{self, Read},
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use sha2::{Digest, Sha256};
+
+use super::{itself, ready::Ready};
+use crate::target::local::find;
+
+/// Commit, SHA-256 of binaries and files, and the machine.
+pub fn provenance(ready: &Ready) -> BTreeMap<String, String> {
+    let mut known = BTreeMap::new();
+    if let Some(commit) = commit(&ready.root) {
+        known.insert("commit".to_owned(), commit);
+    }
+    for (name, file) in &ready.files {
+        known.insert(format!("sha256/{name}"), digest_or_why(file));
+    }
+    if let Ok(own) = itself() {
+        known.insert("sha256/gauntlet".to_owned(), digest_or_why(&own));
+    }
+    for (name, component) in &ready.system.components {
+        if let Some(local) = &component.local
+            && let Ok(program) = find(name, local, &local.program, &ready.root)
+        {
+            known.insert(format!("program/{name}"), program.display().to_string());
+            known.insert(format!("sha256/program/{name}"), digest_or_why(&program));
+        }
+    }
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    known.insert("machine/cores".to_owned(), cores.to_string());
+    if let Ok(kernel) = std::fs::read_to_string("/proc/sys/kernel/osrelease") {
+        known.insert("machine/kernel".to_owned(), kernel.trim().to_owned());
+    }
+    known
+}
+
+/// The commit of the checkout that holds the system file, and whether it was changed since; none outside a checkout.
+fn commit(root: &Path) -> Option<String> {
+    let git = |args: &[&str]| {
+        let output = Command::new("git").arg("-C").arg(root).args(args).stderr(Stdio::null()).output().ok()?;
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    };
+    let commit = git(&["rev-parse", "HEAD"])?;
+    let changed = git(&["status", "--porcelain", "--untracked-files=no"]).is_some_and(|text| !text.is_empty());
+    Some(if changed { format!("{commit}, changed since") } else { commit })
+}
+
+fn digest_or_why(file: &Path) -> String {
+    digest(file).unwrap_or_else(|error| format!("unreadable: {error}"))
+}
+
+fn digest(file: &Path) -> io::Result<String> {
+    let (mut file, mut hasher, mut buffer) = (File::open(file)?, Sha256::new(), vec![0; 1 << 16]);
+    loop {
+        let read = file.read(&mut buffer)?;
+        if read == 0 {
+            return Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect());
+        }
+        hasher.update(&buffer[..read]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::digest;
+
+    #[test]
+    fn a_digest_is_the_one_that_sha256sum_prints() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "abc").unwrap();
+        assert_eq!(digest(file.path()).unwrap(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    }
+}

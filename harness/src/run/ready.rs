@@ -1,0 +1,146 @@
+//! From files to a plan: everything is read and checked before anything is touched.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    net::IpAddr,
+    path::{Path, PathBuf},
+};
+
+use gauntlet_core::{
+    name::Name,
+    plan::{Known, Plan, plan},
+    scenario,
+    system::{self, System},
+    yaml::Mistake,
+};
+use serde_json::Value;
+
+use super::Options;
+use crate::target::TARGETS;
+
+/// A plan and what it was made from.
+#[derive(Debug)]
+pub struct Ready {
+    /// The plan.
+    pub plan: Plan,
+    /// The system file, with `--set` applied.
+    pub system: System,
+    /// The system file's directory.
+    pub root: PathBuf,
+    /// The data sets in use.
+    pub data: BTreeMap<Name, Vec<Value>>,
+    /// Files that decided what the plan is, for the record.
+    pub files: BTreeMap<String, PathBuf>,
+}
+
+/// Why there is no plan. Nothing was started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadScenario(Vec<String>);
+
+impl BadScenario {
+    /// One reason.
+    pub fn because(why: impl fmt::Display) -> Self {
+        Self(vec![why.to_string()])
+    }
+
+    fn of(file: &Path, mistakes: &[Mistake]) -> Self {
+        Self(mistakes.iter().map(|mistake| mistake.show(&file.display().to_string())).collect())
+    }
+}
+
+impl fmt::Display for BadScenario {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for why in &self.0 {
+            writeln!(f, "error: {why}")?;
+        }
+        write!(f, "nothing was started")
+    }
+}
+
+/// Reads a scenario and its system, and plans.
+pub fn ready(file: &Path, options: &Options) -> Result<Ready, BadScenario> {
+    let bytes = read(file)?;
+    let mut said = scenario::read(&bytes).map_err(|mistakes| BadScenario::of(file, &mistakes))?;
+    if let Some(seed) = options.seed {
+        said.seed = seed;
+    }
+    let beside = file.parent().unwrap_or(Path::new("."));
+    let system_file = beside.join(&said.system);
+    let (mut system, root) = self::system(&system_file)?;
+    for set in &options.sets {
+        set.apply(&mut system).map_err(BadScenario::because)?;
+    }
+    let known = Known { system: &system, target: &options.target, abilities: abilities(&options.target)? };
+    let name = file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    let mut plan = plan(&name, &said, &known).map_err(|mistakes| BadScenario::of(file, &mistakes))?;
+    if let Some(endpoint) = &options.endpoint {
+        only_load(&mut plan, endpoint, options)?;
+    }
+    let data = data(&plan, &root)?;
+    let mut files = BTreeMap::from([("scenario".to_owned(), file.to_owned()), ("system".to_owned(), system_file)]);
+    files.extend(plan.load.data.iter().map(|(name, path)| (format!("data/{name}"), root.join(path))));
+    Ok(Ready { plan, system, root, data, files })
+}
+
+/// Reads a system file; answers it and the directory that its paths are relative to.
+pub fn system(file: &Path) -> Result<(System, PathBuf), BadScenario> {
+    let system = system::read(&read(file)?).map_err(|mistakes| BadScenario::of(file, &mistakes))?;
+    let parent = file.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let root = std::path::absolute(parent).map_err(|error| BadScenario::because(format!("{}: {error}", file.display())))?;
+    Ok((system, root))
+}
+
+/// Longer files are no scenarios; they are refused without being read.
+const LONGEST: u64 = 4 << 20;
+
+fn read(file: &Path) -> Result<Vec<u8>, BadScenario> {
+    let told = |error: std::io::Error| BadScenario::because(format!("{}: {error}", file.display()));
+    let length = std::fs::metadata(file).map_err(told)?.len();
+    if length > LONGEST {
+        return Err(BadScenario::because(format!(
+            "{}:1:1: the file has {length} bytes; no scenario or system file is longer than {LONGEST}",
+            file.display()
+        )));
+    }
+    std::fs::read(file).map_err(told)
+}
+
+fn abilities(target: &str) -> Result<BTreeSet<gauntlet_core::act::Ability>, BadScenario> {
+    let known = TARGETS.iter().find(|known| known.name == target);
+    let names: Vec<&str> = TARGETS.iter().map(|known| known.name).collect();
+    let unknown = || BadScenario::because(format!("--target {target}: no such target; there are: {}", names.join(", ")));
+    Ok((known.ok_or_else(unknown)?.abilities)())
+}
+
+/// With `--endpoint` the system is somebody else's: nothing is started, and nothing is broken.
+fn only_load(plan: &mut Plan, endpoint: &str, options: &Options) -> Result<(), BadScenario> {
+    let host = endpoint.rsplit_once(':').map_or(endpoint, |(host, _)| host).trim_matches(['[', ']']);
+    let here = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    if !here && !options.allow_hosts.iter().any(|allowed| allowed == host) {
+        let why = format!("--endpoint {endpoint}: {host} is not this machine; if its owner agrees, say --allow-host {host}");
+        return Err(BadScenario::because(why));
+    }
+    if let Some(fault) = plan.faults.first() {
+        let why = format!("--endpoint {endpoint}: faults ({}) need a system that this run started", fault.title);
+        return Err(BadScenario::because(why));
+    }
+    plan.set_up.steps.clear();
+    plan.musts.clear();
+    Ok(())
+}
+
+fn data(plan: &Plan, root: &Path) -> Result<BTreeMap<Name, Vec<Value>>, BadScenario> {
+    let mut data = BTreeMap::new();
+    for (name, path) in &plan.load.data {
+        let file = root.join(path);
+        let told = |why: String| BadScenario::because(format!("{}: data set {name}: {why}", file.display()));
+        let text = std::fs::read(&file).map_err(|error| told(error.to_string()))?;
+        let items: Vec<Value> = serde_json::from_slice(&text).map_err(|error| told(format!("no JSON array: {error}")))?;
+        if items.is_empty() {
+            return Err(told("it is empty".into()));
+        }
+        data.insert(name.clone(), items);
+    }
+    Ok(data)
+}

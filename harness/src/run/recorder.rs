@@ -1,0 +1,98 @@
+//! The recorder: stamps what happens with the run's clock, writes it to the journal, shows it on the console.
+
+use std::{
+    sync::{Mutex, MutexGuard, OnceLock, PoisonError},
+    time::{Duration, Instant},
+};
+
+use gauntlet_core::evidence::{Event, Request, Sample, What};
+
+use super::{
+    stop::{Early, Stop},
+    world::Tell,
+};
+use crate::{
+    journal::{Journal, JournalError},
+    report::console::Console,
+};
+
+/// Where all that happens in a run ends up. A journal that cannot be written ends the run.
+pub struct Recorder {
+    began: Instant,
+    journal: Journal,
+    console: Mutex<Console>,
+    stop: Stop,
+    broken: OnceLock<String>,
+}
+
+impl Recorder {
+    /// Starts the run's clock.
+    pub fn new(journal: Journal, console: Console, stop: Stop) -> Self {
+        Self {
+            began: Instant::now(),
+            journal,
+            console: Mutex::new(console),
+            stop,
+            broken: OnceLock::new(),
+        }
+    }
+
+    /// Microseconds since the run began.
+    pub fn now_us(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+
+    /// Appends readings of metrics.
+    pub fn samples(&self, samples: &[Sample]) {
+        let written = self.journal.samples(samples);
+        self.note(written);
+    }
+
+    /// Appends requests, and counts them on the console.
+    pub fn rows(&self, rows: Vec<Request>) {
+        lock(&self.console).rows(&rows);
+        let written = self.journal.rows(rows);
+        self.note(written);
+    }
+
+    /// Redraws the console.
+    pub fn tick(&self, since_load_began: Duration) {
+        lock(&self.console).tick(since_load_began);
+    }
+
+    /// Ends the journal. Answers why it is incomplete, if it is.
+    pub fn close(&self) -> Option<String> {
+        let closed = self.journal.close();
+        self.note(closed);
+        self.broken.get().cloned()
+    }
+
+    /// The console, for the verdict.
+    pub fn console(&self) -> MutexGuard<'_, Console> {
+        lock(&self.console)
+    }
+
+    fn note(&self, written: Result<(), JournalError>) {
+        if let Err(error) = written {
+            let why = error.to_string();
+            if self.broken.set(why.clone()).is_ok() {
+                tracing::error!(why, "the journal cannot be written: the run cannot pass, healing");
+            }
+            self.stop.say(Early::Broken);
+        }
+    }
+}
+
+impl Tell for Recorder {
+    fn tell(&self, what: What) {
+        let event = Event { at_us: self.now_us(), what };
+        lock(&self.console).event(&event);
+        let written = self.journal.event(&event);
+        self.note(written);
+    }
+}
+
+/// A panic of another holder loses a line at most; healing must go on.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,278 @@
+//! One run, from a plan to a verdict: journal, watchdog, set-up, load and faults, the way back, the verdict.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use gauntlet_core::{
+    evidence::{Began, JOURNAL_FORMAT, TroubleKind, What},
+    outcome::Outcome,
+    plan::load::LoadJob,
+    proof::{Query, Reading},
+};
+
+use super::{
+    Done, Options,
+    enter::enter,
+    faults::chain,
+    guard::Guard,
+    heal::unwind,
+    load::Load,
+    provenance::provenance,
+    ready::Ready,
+    recorder::Recorder,
+    stop::{Early, Stop},
+    takeover,
+    timeline::play,
+    world::{Tell, World},
+};
+use crate::{
+    journal::{Journal, Recorded},
+    layout::Layout,
+    logs,
+    ports::claim,
+    record::{Holder, RECORD_FORMAT, Record, RecordError, run_dir, state_dir},
+    report::{self, console::Console},
+    target::local::missing,
+    witness::sampler::Sampler,
+};
+
+/// On this machine a beat is missed after 5 s.
+const LEASE: Duration = Duration::from_secs(5);
+
+/// A run that has a journal, a ledger and a watchdog.
+struct Session {
+    ready: Ready,
+    record: Record,
+    recorder: Arc<Recorder>,
+    world: World,
+    stop: Stop,
+    endpoint: Option<String>,
+}
+
+/// Runs a plan and judges it.
+pub(super) async fn run(ready: Ready, scenario: &Path, options: &Options) -> Done {
+    let lacking: Vec<String> = missing(&ready.system, &ready.root).iter().map(ToString::to_string).collect();
+    if !lacking.is_empty() && !ready.plan.set_up.steps.is_empty() {
+        let why = format!("this machine cannot start the system:\n{}", lacking.join("\n"));
+        return Done::without_verdict(Outcome::SetupFailed, why, None);
+    }
+    let stop = Stop::default();
+    let (session, guard) = match open(ready, scenario, options, &stop).await {
+        Ok(opened) => opened,
+        Err(error) => return Done::without_verdict(Outcome::Broken, format!("the run cannot begin: {error}"), None),
+    };
+    let session = Arc::new(session);
+    // A panic must not skip the way back.
+    if let Err(panic) = tokio::spawn(act(session.clone())).await {
+        session.trouble(TroubleKind::Harness, format!("the harness panicked: {panic}"));
+    }
+    let logs_to = session.record.journal.join("logs");
+    let residue = unwind(&session.world, || session.collect_logs(&logs_to)).await;
+    session.recorder.tell(What::Ended);
+    let unwritten = session.recorder.close();
+    guard.dismiss().await;
+    if residue.is_empty()
+        && let Err(error) = Record::remove(&state_dir(), &session.record.run)
+    {
+        tracing::warn!("the run's record stays behind: {error}");
+    }
+    session.verdict(unwritten)
+}
+
+/// Journal, record, watchdog. After an error nothing is left.
+async fn open(ready: Ready, scenario: &Path, options: &Options, stop: &Stop) -> io::Result<(Session, Guard)> {
+    stop.on_signals()?;
+    let run = name_of_run()?;
+    let journal_dir = std::path::absolute(options.reports.join(&ready.plan.scenario).join(&run))?;
+    let journal = Journal::create(&journal_dir).map_err(io::Error::other)?;
+    let record = record(&run, &ready, options, &journal_dir)?;
+    let console = Console::new(&ready.plan, io::stdout(), options.style);
+    let recorder = Arc::new(Recorder::new(journal, console, stop.clone()));
+    let world = takeover::world(&record, recorder.clone());
+    let began = Began {
+        format: JOURNAL_FORMAT,
+        run: run.clone(),
+        wall_clock: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        command: command(scenario, &ready, options),
+        provenance: provenance(&ready),
+        plan: ready.plan.clone(),
+    };
+    recorder.tell(What::Began(Box::new(began)));
+    let guard = Guard::start(&run, &run_dir(&state_dir(), &run), LEASE, stop, recorder.clone()).await;
+    let endpoint = options.endpoint.clone();
+    let session = Session { ready, record, recorder, world, stop: stop.clone(), endpoint };
+    match guard {
+        Ok(guard) => Ok((session, guard)),
+        Err(error) => {
+            let _ = Record::remove(&state_dir(), &session.record.run);
+            Err(error)
+        }
+    }
+}
+
+/// Takes ports that no other run has, and stores what is needed to heal this run.
+fn record(run: &str, ready: &Ready, options: &Options, journal: &Path) -> io::Result<Record> {
+    let state = state_dir();
+    // Not in the checkout: accounts such as `postgres` must be able to reach it.
+    let private = Path::new("/var/tmp").join(format!("gauntlet-{run}"));
+    let layout = |first| Layout::plan(&ready.system, run, &private, &ready.root, first);
+    let (_, count) = layout(0);
+    let claimed = claim(&state, count, |first| {
+        let record = Record {
+            format: RECORD_FORMAT,
+            run: run.to_owned(),
+            target: options.target.clone(),
+            holder: Holder::me().map_err(|source| RecordError::Io { path: "/proc/self".into(), source })?,
+            lease: LEASE,
+            journal: journal.to_owned(),
+            system: ready.system.clone(),
+            layout: layout(first).0,
+        };
+        record.create(&state)?;
+        Ok(record)
+    });
+    claimed.map_err(|error| io::Error::other(chain(&error)))
+}
+
+/// `20261123-120000-3f9a1c`: sorts by time, unique on this machine.
+fn name_of_run() -> io::Result<String> {
+    let mut salt = [0u8; 3];
+    getrandom::fill(&mut salt).map_err(io::Error::other)?;
+    let clock = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+    let digits: String = clock.chars().filter(char::is_ascii_digit).collect();
+    let (day, time) = digits.split_at(8.min(digits.len()));
+    Ok(format!("{day}-{time}-{:02x}{:02x}{:02x}", salt[0], salt[1], salt[2]))
+}
+
+/// The command that repeats the run, with its seed.
+fn command(scenario: &Path, ready: &Ready, options: &Options) -> Vec<String> {
+    let mut words = vec!["gauntlet".into(), "run".into(), scenario.display().to_string()];
+    words.extend(["--target".into(), options.target.clone(), "--seed".into(), ready.plan.seed.0.to_string()]);
+    for set in &options.sets {
+        words.extend(["--set".into(), set.to_string()]);
+    }
+    if let Some(endpoint) = &options.endpoint {
+        words.extend(["--endpoint".into(), endpoint.clone()]);
+    }
+    words
+}
+
+/// Set-up, then load and faults. Comes back early when something goes wrong; the way back is the caller's.
+async fn act(session: Arc<Session>) {
+    if !session.set_up().await || !session.read_back().await {
+        return;
+    }
+    let job = match session.job() {
+        Ok(job) => job,
+        Err(why) => return session.trouble(TroubleKind::Load, why),
+    };
+    let dir = session.load_dir();
+    let load = tokio::select! {
+        load = Load::begin(&job, &dir) => load,
+        () = session.stop.heard() => return session.interrupted(),
+    };
+    match load {
+        Ok(load) => {
+            let layout = Arc::new(session.record.layout.clone());
+            let sampler = Sampler::new(&session.ready.system, layout, &session.ready.plan.metrics);
+            play(&session.ready.plan, load, sampler, &session.world, &session.recorder, &session.stop).await;
+        }
+        Err(error) => session.trouble(TroubleKind::Load, chain(&error)),
+    }
+    session.interrupted();
+}
+
+impl Session {
+    /// Enters the steps of the set-up one after the other.
+    async fn set_up(&self) -> bool {
+        for step in &self.ready.plan.set_up.steps {
+            let entered = tokio::select! {
+                entered = enter(step, &self.world) => entered,
+                () = self.stop.heard() => {
+                    self.interrupted();
+                    return false;
+                }
+            };
+            if let Err(error) = entered {
+                let step = Some(step.id.clone());
+                self.recorder.tell(What::Trouble { kind: TroubleKind::SetUp, step, why: chain(&error) });
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Reads back what must hold; the judge compares.
+    async fn read_back(&self) -> bool {
+        for (component, must) in &self.ready.plan.musts {
+            let at = gauntlet_core::act::Place::replica(component, 1);
+            let ask = Query::Sql { at, statement: must.sql.clone() };
+            match self.world.witness.look(&ask).await {
+                Ok(Reading(is)) => self.recorder.tell(What::Setting {
+                    component: component.clone(),
+                    ask: must.sql.clone(),
+                    must: must.is.clone(),
+                    is,
+                }),
+                Err(trouble) => {
+                    self.trouble(TroubleKind::SetUp, trouble.to_string());
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    fn job(&self) -> Result<LoadJob, String> {
+        let own = || self.record.layout.authority(&self.ready.system.endpoint);
+        let authority = self.endpoint.clone().or_else(own).ok_or("the system file's endpoint is no port of a component")?;
+        Ok(LoadJob { plan: self.ready.plan.load.clone(), authority, data: self.ready.data.clone() })
+    }
+
+    /// The load process bears the run's mark like everything else, where there is ground to stand on.
+    fn load_dir(&self) -> PathBuf {
+        let private = &self.record.layout.private;
+        if private.exists() { private.clone() } else { self.record.journal.clone() }
+    }
+
+    fn interrupted(&self) {
+        if self.stop.said() == Some(Early::Interrupted) {
+            self.recorder.tell(What::Interrupted);
+        }
+    }
+
+    fn trouble(&self, kind: TroubleKind, why: String) {
+        self.recorder.tell(What::Trouble { kind, step: None, why });
+    }
+
+    fn collect_logs(&self, into: &Path) {
+        if let Err(error) = logs::collect(&self.record.layout, into) {
+            self.trouble(TroubleKind::Harness, format!("logs could not be kept in {}: {error}", into.display()));
+        }
+    }
+
+    /// Judges the journal as a replay would, and writes the reports.
+    fn verdict(&self, unwritten: Option<String>) -> Done {
+        let directory = Some(self.record.journal.clone());
+        let dir = &self.record.journal;
+        if let Some(why) = unwritten {
+            return Done::without_verdict(Outcome::Broken, format!("the journal is incomplete: {why}"), directory);
+        }
+        let recorded = match Recorded::open(dir) {
+            Ok(recorded) => recorded,
+            Err(error) => return Done::without_verdict(Outcome::Broken, chain(&error), directory),
+        };
+        let verdict = recorded.judge();
+        if let Err(error) = report::write_all(dir, &recorded, &verdict) {
+            return Done::without_verdict(Outcome::Broken, chain(&error), directory);
+        }
+        let elapsed = Duration::from_micros(self.recorder.now_us());
+        self.recorder.console().verdict(&verdict, dir, elapsed);
+        Done { outcome: verdict.outcome, verdict: Some(verdict), directory, error: None }
+    }
+}

@@ -1,0 +1,147 @@
+//! Taking a run over: by its watchdog when the harness is dead or hung, or by `gauntlet heal`. Needs only the record.
+
+use std::{
+    io::{self, Write},
+    os::fd::AsFd,
+    process::ExitCode,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use gauntlet_core::{
+    evidence::What,
+    port::{Ledger, Trouble},
+    receipt::Receipt,
+};
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal},
+};
+use tokio::{net::unix::pipe, runtime::Runtime};
+
+use super::{
+    guard::WATCHING,
+    heal::unwind,
+    watch::watch,
+    world::{Tell, World},
+};
+use crate::{
+    ledger::FileLedger,
+    logs,
+    record::{Holder, Record, run_dir, state_dir},
+    target::local::LocalTarget,
+    witness::LocalWitness,
+};
+
+/// How long a killed holder may take to be gone.
+const DIES_WITHIN: Duration = Duration::from_secs(5);
+
+/// Hears what a takeover does: the watchdog's log, or standard error.
+struct Log;
+
+impl Tell for Log {
+    fn tell(&self, what: What) {
+        match serde_json::to_string(&what) {
+            Ok(text) => tracing::info!("{text}"),
+            Err(error) => tracing::warn!("an event that cannot be shown: {error}"),
+        }
+    }
+}
+
+/// The doors of a recorded run.
+pub(super) fn world(record: &Record, tell: Arc<dyn Tell>) -> World {
+    let (system, layout) = (Arc::new(record.system.clone()), Arc::new(record.layout.clone()));
+    World {
+        target: Arc::new(LocalTarget::new(system.clone(), layout.clone())),
+        witness: Arc::new(LocalWitness::new(system, layout)),
+        ledger: Arc::new(FileLedger::new(&run_dir(&state_dir(), &record.run))),
+        tell,
+    }
+}
+
+/// `gauntlet heal`: fences the holder, heals, and forgets the run when nothing is left.
+pub fn blocking(record: &Record) -> Vec<Trouble> {
+    let Ok(runtime) = runtime() else { return vec![Trouble::failed("heal", "no runtime")] };
+    runtime.block_on(async {
+        let world = world(record, Arc::new(Log));
+        if let Err(trouble) = world.ledger.fence().await {
+            return vec![trouble];
+        }
+        kill(record.holder);
+        let residue = unwind(&world, || keep_logs(record)).await;
+        forget(record, &residue);
+        residue
+    })
+}
+
+/// `gauntlet status`: what a run's ledger holds.
+pub fn in_force(record: &Record) -> Result<Vec<Receipt>, Trouble> {
+    let runtime = runtime().map_err(|error| Trouble::failed("status", error))?;
+    runtime.block_on(FileLedger::new(&run_dir(&state_dir(), &record.run)).open())
+}
+
+/// The watchdog's process: a session of its own, so that no terminal takes it along.
+pub(super) fn watchdog(run: &str) -> ExitCode {
+    crate::cli::log_to_stderr();
+    match watch_run(run) {
+        Ok(residue) if residue.is_empty() => ExitCode::SUCCESS,
+        Ok(residue) => {
+            residue.iter().for_each(|trouble| tracing::error!("left: {trouble}"));
+            ExitCode::FAILURE
+        }
+        Err(error) => {
+            tracing::error!("watch: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn watch_run(run: &str) -> io::Result<Vec<Trouble>> {
+    rustix::process::setsid()?;
+    let record = Record::open(&state_dir(), run).map_err(io::Error::other)?;
+    let beats = io::stdin().as_fd().try_clone_to_owned()?;
+    runtime()?.block_on(async {
+        let mut beats = pipe::Receiver::from_owned_fd(beats)?;
+        writeln!(io::stdout(), "{WATCHING}")?;
+        io::stdout().flush()?;
+        let world = world(&record, Arc::new(Log));
+        let kill = async || kill(record.holder);
+        let watched = watch(&mut beats, record.lease, &world, kill, || keep_logs(&record)).await;
+        let Some(residue) = watched.map_err(io::Error::other)? else { return Ok(vec![]) };
+        forget(&record, &residue);
+        Ok(residue)
+    })
+}
+
+/// Ends the old holder for good, so that it cannot act behind the back of who heals.
+fn kill(holder: Holder) {
+    let pid = i32::try_from(holder.pid).ok().and_then(Pid::from_raw);
+    let Some(Ok(fd)) = pid.map(|pid| pidfd_open(pid, PidfdFlags::empty())) else { return };
+    // The descriptor is of that very process only if it still has the holder's start.
+    if holder.alive() && pidfd_send_signal(&fd, Signal::KILL).is_ok() {
+        let mut fds = [PollFd::new(&fd, PollFlags::IN)];
+        let deadline = Instant::now() + DIES_WITHIN;
+        while holder.alive() && Instant::now() < deadline {
+            let _ = poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 50_000_000 }));
+        }
+    }
+}
+
+fn runtime() -> io::Result<Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
+}
+
+fn keep_logs(record: &Record) {
+    if let Err(error) = logs::collect(&record.layout, &record.journal.join("logs")) {
+        tracing::warn!("logs could not be kept: {error}");
+    }
+}
+
+/// A run of which nothing is left needs no record.
+fn forget(record: &Record, residue: &[Trouble]) {
+    if residue.is_empty()
+        && let Err(error) = Record::remove(&state_dir(), &record.run)
+    {
+        tracing::warn!("the run's record stays behind: {error}");
+    }
+}

@@ -1,0 +1,69 @@
+//! The time line of a run: phases, faults and samples while the load goes on.
+
+use std::{sync::Arc, time::Duration};
+
+use gauntlet_core::{
+    evidence::What,
+    plan::{Phase, Plan},
+};
+use tokio::{
+    task::JoinSet,
+    time::{Instant, MissedTickBehavior, interval},
+};
+
+use super::{faults, load::Load, recorder::Recorder, stop::Stop, world::Tell, world::World};
+use crate::witness::sampler::Sampler;
+
+/// How often metrics are read. CPU at the ends of a phase is interpolated between two readings.
+const SAMPLE_EVERY: Duration = Duration::from_millis(500);
+const REDRAW_EVERY: Duration = Duration::from_millis(500);
+
+/// Plays phases and faults beside the load; comes back when the load has ended and every fault is healed.
+pub async fn play(plan: &Plan, load: Load, sampler: Sampler, world: &World, recorder: &Arc<Recorder>, stop: &Stop) {
+    let zero = Instant::now();
+    recorder.tell(What::LoadBegan);
+    let mut beside = JoinSet::new();
+    beside.spawn(phases(plan.phases.clone(), zero, recorder.clone(), stop.clone()));
+    let sampling = tokio::spawn(sample(sampler, recorder.clone()));
+    let drawing = tokio::spawn(redraw(zero, recorder.clone()));
+    for fault in plan.faults.clone() {
+        beside.spawn(faults::track(fault, zero, world.clone(), stop.clone()));
+    }
+    load.record(recorder, stop).await;
+    beside.join_all().await;
+    sampling.abort();
+    drawing.abort();
+}
+
+async fn phases(phases: Vec<Phase>, zero: Instant, recorder: Arc<Recorder>, stop: Stop) {
+    for phase in phases {
+        if !stop.sleep_until(zero + phase.begins).await {
+            return;
+        }
+        recorder.tell(What::Phase { name: phase.name });
+    }
+}
+
+async fn sample(mut sampler: Sampler, recorder: Arc<Recorder>) {
+    let mut ticks = interval(SAMPLE_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let mut silent = String::new();
+    loop {
+        ticks.tick().await;
+        let (samples, unread) = sampler.sample(recorder.now_us()).await;
+        recorder.samples(&samples);
+        let unread = unread.join("; ");
+        if unread != silent {
+            tracing::debug!(unread, "metrics that could not be read");
+            silent = unread;
+        }
+    }
+}
+
+async fn redraw(zero: Instant, recorder: Arc<Recorder>) {
+    let mut ticks = interval(REDRAW_EVERY);
+    loop {
+        ticks.tick().await;
+        recorder.tick(zero.elapsed());
+    }
+}

@@ -1,0 +1,273 @@
+//! A system in memory, stricter than the real targets, for proving that every way out works: any of its calls can fail
+//! or be the last one that its caller ever makes, and acting without a stored receipt is noted.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    future,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use gauntlet_core::{
+    act::{Ability, Act, Object, Place, Signal, Unit},
+    port::{Later, Ledger, Target, Trouble, Witness},
+    proof::{Query, Reading},
+    receipt::{Prepared, Receipt},
+    step::StepId,
+};
+
+/// What a call does instead of its work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fuse {
+    /// It fails and changes nothing.
+    Fails,
+    /// It does its work and then fails: an answer that was lost.
+    FailsAfter,
+    /// It never comes back, before its work: the caller is killed here.
+    Hangs,
+    /// It never comes back, after its work.
+    HangsAfter,
+}
+
+/// The system: what runs, what is stored, and what was done wrongly. Outlives its callers, as a real one does.
+#[derive(Debug, Default)]
+pub struct FakeSystem {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    units: BTreeMap<Unit, (u64, Life)>,
+    next_object: u64,
+    receipts: Vec<(StepId, String)>,
+    fenced: bool,
+    calls: u64,
+    fuse: Option<(u64, Fuse)>,
+    violations: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Life {
+    Running,
+    Paused,
+}
+
+impl FakeSystem {
+    /// The call with this number (from 1) does that instead. Counting starts anew.
+    pub fn arm(&self, call: u64, fuse: Fuse) {
+        let mut state = self.state();
+        state.calls = 0;
+        state.fuse = Some((call, fuse));
+    }
+
+    /// All calls work again.
+    pub fn disarm(&self) {
+        self.state().fuse = None;
+    }
+
+    /// How many changing calls were made since `arm`.
+    pub fn calls(&self) -> u64 {
+        self.state().calls
+    }
+
+    /// Every unit and how it fares, without identities.
+    pub fn shape(&self) -> Vec<String> {
+        self.state().units.iter().map(|(unit, (_, life))| format!("{unit} {life:?}")).collect()
+    }
+
+    /// What was done without a receipt, or to an object that was not meant.
+    pub fn violations(&self) -> Vec<String> {
+        self.state().violations.clone()
+    }
+
+    /// How many receipts are stored.
+    pub fn stored(&self) -> usize {
+        self.state().receipts.len()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts a changing call and burns the fuse where it is due.
+    async fn call(&self, what: String, work: impl FnOnce(&mut State) -> Result<(), Trouble> + Send) -> Result<(), Trouble> {
+        let due = {
+            let mut state = self.state();
+            state.calls += 1;
+            let calls = state.calls;
+            state.fuse.filter(|(at, _)| *at == calls).map(|(_, fuse)| fuse)
+        };
+        match due {
+            Some(Fuse::Fails) => return Err(Trouble::failed(what, "the fuse is burnt")),
+            Some(Fuse::Hangs) => future::pending::<()>().await,
+            Some(Fuse::FailsAfter | Fuse::HangsAfter) | None => {}
+        }
+        work(&mut self.state())?;
+        match due {
+            Some(Fuse::FailsAfter) => Err(Trouble::failed(what, "the fuse is burnt after the work")),
+            Some(Fuse::HangsAfter) => future::pending().await,
+            _ => Ok(()),
+        }
+    }
+}
+
+impl State {
+    fn object(&self, unit: &Unit) -> Option<Object> {
+        self.units.get(unit).map(|(number, _)| Object(format!("object {number}")))
+    }
+
+    /// The unit of a place, unless it is pinned to an object that is gone.
+    fn living(&mut self, at: &Place) -> Option<&mut (u64, Life)> {
+        let meant = at.object.is_none() || self.object(&at.unit) == at.object;
+        self.units.get_mut(&at.unit).filter(|_| meant)
+    }
+
+    fn apply(&mut self, act: &Act) -> Result<(), Trouble> {
+        if !matches!(act, Act::Stop { .. }) && !self.has_receipt(act) {
+            self.violations.push(format!("{act} without a receipt"));
+        }
+        match act {
+            Act::Start { unit } => self.start(unit),
+            Act::Stop { at } if at.unit == Unit::Ground => self.units.clear(),
+            Act::Stop { at } => {
+                if self.living(at).is_some() {
+                    self.units.remove(&at.unit);
+                }
+            }
+            Act::Signal { at, signal: Signal::Pause } => self.turn(at, Life::Paused),
+            Act::Signal { at, signal: Signal::Resume } => self.turn(at, Life::Running),
+            Act::Signal { at, .. } => {
+                if self.living(at).is_some() {
+                    self.units.remove(&at.unit);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn start(&mut self, unit: &Unit) {
+        if *unit != Unit::Ground && !self.units.contains_key(&Unit::Ground) {
+            self.violations.push(format!("{unit} started without ground"));
+        }
+        self.next_object += 1;
+        self.units.entry(unit.clone()).or_insert((self.next_object, Life::Running));
+    }
+
+    fn turn(&mut self, at: &Place, life: Life) {
+        if let Some(unit) = self.living(at) {
+            unit.1 = life;
+        }
+    }
+
+    fn has_receipt(&self, act: &Act) -> bool {
+        let stored = self.receipts.iter().filter_map(|(_, json)| serde_json::from_str::<Receipt>(json).ok());
+        stored.into_iter().any(|receipt| receipt.acts.contains(act) || receipt.undo.contains(act))
+    }
+}
+
+impl Target for FakeSystem {
+    fn abilities(&self) -> Later<'_, BTreeSet<Ability>> {
+        Box::pin(async { Ok(BTreeSet::from([Ability::Start, Ability::Kill, Ability::Pause])) })
+    }
+
+    fn prepare<'a>(&'a self, act: &'a Act) -> Later<'a, Prepared> {
+        Box::pin(async move {
+            let state = self.state();
+            let touches = vec![act.unit().clone()];
+            let object = state.object(act.unit());
+            let (act, undo) = match (act, object) {
+                (Act::Start { unit }, None) => (act.clone(), vec![Act::Stop { at: Place::of(unit.clone()) }]),
+                (Act::Start { .. }, Some(_)) => (act.clone(), vec![]),
+                (Act::Stop { at } | Act::Signal { at, .. }, None) => {
+                    return Err(Trouble::refused(act, format!("{} does not run", at.unit)));
+                }
+                (Act::Stop { at }, Some(object)) => {
+                    (Act::Stop { at: at.pinned(object) }, vec![Act::Start { unit: at.unit.clone() }])
+                }
+                (Act::Signal { at, signal }, Some(object)) => {
+                    let pinned = at.pinned(object);
+                    let undo = match signal {
+                        Signal::Pause => vec![Act::Signal { at: pinned.clone(), signal: Signal::Resume }],
+                        Signal::Resume => vec![],
+                        _ => vec![Act::Start { unit: at.unit.clone() }],
+                    };
+                    (Act::Signal { at: pinned, signal: *signal }, undo)
+                }
+            };
+            Ok(Prepared { act, undo, touches })
+        })
+    }
+
+    fn apply<'a>(&'a self, act: &'a Act) -> Later<'a, ()> {
+        Box::pin(self.call(act.to_string(), move |state| state.apply(act)))
+    }
+
+    fn leftovers(&self) -> Later<'_, Vec<Act>> {
+        Box::pin(async {
+            let empty = self.state().units.is_empty();
+            Ok(if empty { vec![] } else { vec![Act::Stop { at: Place::of(Unit::Ground) }] })
+        })
+    }
+}
+
+impl Witness for FakeSystem {
+    fn look<'a>(&'a self, ask: &'a Query) -> Later<'a, Reading> {
+        Box::pin(async move {
+            let mut state = self.state();
+            let word = match ask {
+                Query::Process { at } => match state.living(at) {
+                    None => "absent",
+                    Some((_, Life::Running)) => "running",
+                    Some((_, Life::Paused)) => "paused",
+                },
+                Query::Ready { at } => match state.living(at) {
+                    None => "refused",
+                    Some((_, Life::Running)) => "ready",
+                    Some((_, Life::Paused)) => "silent",
+                },
+                Query::Sql { .. } => return Err(Trouble::refused(ask, "the fake has no database")),
+            };
+            Ok(Reading(word.into()))
+        })
+    }
+}
+
+impl Ledger for FakeSystem {
+    fn put<'a>(&'a self, receipt: &'a Receipt) -> Later<'a, ()> {
+        Box::pin(self.call(format!("put {}", receipt.step), move |state| {
+            if state.fenced {
+                return Err(Trouble::Fenced);
+            }
+            // Text, as on a disk: what does not survive it does not survive a crash.
+            let json = serde_json::to_string(receipt).map_err(|error| Trouble::failed("put", error))?;
+            state.receipts.push((receipt.step.clone(), json));
+            Ok(())
+        }))
+    }
+
+    fn clear<'a>(&'a self, step: &'a StepId) -> Later<'a, ()> {
+        Box::pin(self.call(format!("clear {step}"), move |state| {
+            state.receipts.retain(|(stored, _)| stored != step);
+            Ok(())
+        }))
+    }
+
+    fn open(&self) -> Later<'_, Vec<Receipt>> {
+        Box::pin(async {
+            let state = self.state();
+            let read = |(_, json): &(StepId, String)| serde_json::from_str(json).map_err(|e| Trouble::failed("open", e));
+            state.receipts.iter().map(read).collect()
+        })
+    }
+
+    fn fence(&self) -> Later<'_, ()> {
+        Box::pin(async {
+            self.state().fenced = true;
+            Ok(())
+        })
+    }
+}
+
+/// The three doors of a world, all of the one system.
+pub fn world(system: &Arc<FakeSystem>, tell: Arc<dyn crate::run::world::Tell>) -> crate::run::world::World {
+    crate::run::world::World { target: system.clone(), witness: system.clone(), ledger: system.clone(), tell }
+}

@@ -1,0 +1,222 @@
+//! Every way out works: the run is killed at every call and healed from the stored data alone; every call fails in
+//! turn; every undo is repeated.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use gauntlet::{
+    run::{
+        enter::enter,
+        heal::{heal, unwind},
+        world::{Tell, World},
+    },
+    target::fake::{FakeSystem, Fuse, world},
+};
+use gauntlet_core::{
+    act::{Act, Place, Signal, Unit},
+    evidence::What,
+    port::{Ledger, Target},
+    proof::{Expect, Proof, Query},
+    step::{Begin, End, Step, StepId},
+};
+
+#[derive(Default)]
+struct Heard(Mutex<Vec<What>>);
+
+impl Tell for Heard {
+    fn tell(&self, what: What) {
+        self.0.lock().unwrap().push(what);
+    }
+}
+
+fn replica(index: u16) -> Unit {
+    Unit::Replica { component: "service".parse().unwrap(), index }
+}
+
+fn proof(ask: Query, is: &str) -> Proof {
+    Proof { ask, expect: Expect::Is(is.into()), within: Duration::from_millis(80) }
+}
+
+fn process(unit: Unit, is: &str) -> Proof {
+    proof(Query::Process { at: Place::of(unit) }, is)
+}
+
+fn step(id: &str, acts: Vec<Act>, effect: Vec<Proof>, gone: Vec<Proof>) -> Step {
+    let end = End::Track;
+    Step { id: StepId(id.into()), title: id.into(), begin: Begin::Then, acts, effect, gone, end }
+}
+
+/// Ground, two replicas, a kill of one and a pause of the other: every kind of act that there is.
+fn steps() -> Vec<Step> {
+    let start = |unit: Unit| Act::Start { unit };
+    let signal = |index, signal| Act::Signal { at: Place::of(replica(index)), signal };
+    vec![
+        step("set-up/1", vec![start(Unit::Ground)], vec![], vec![process(Unit::Ground, "absent")]),
+        step(
+            "set-up/2",
+            vec![start(replica(1)), start(replica(2))],
+            vec![process(replica(1), "running"), process(replica(2), "running")],
+            vec![process(replica(1), "absent"), process(replica(2), "absent")],
+        ),
+        step("kill-1/1", vec![signal(1, Signal::Kill)], vec![process(replica(1), "absent")], vec![process(replica(1), "running")]),
+        step("pause-2/1", vec![signal(2, Signal::Pause)], vec![process(replica(2), "paused")], vec![process(replica(2), "running")]),
+    ]
+}
+
+fn quiet(system: &Arc<FakeSystem>) -> World {
+    world(system, Arc::new(Heard::default()))
+}
+
+async fn enter_all(world: World) -> bool {
+    for step in steps() {
+        if enter(&step, &world).await.is_err() {
+            return false;
+        }
+    }
+    true
+}
+
+/// How many changing calls an undisturbed run and its way out make.
+async fn calls_of_a_whole_run() -> u64 {
+    let system = Arc::new(FakeSystem::default());
+    system.arm(u64::MAX, Fuse::Fails);
+    assert!(enter_all(quiet(&system)).await);
+    assert!(unwind(&quiet(&system), || ()).await.is_empty());
+    system.calls()
+}
+
+fn assert_nothing_left(system: &FakeSystem, at: u64, fuse: Fuse) {
+    assert_eq!(system.shape(), Vec::<String>::new(), "left after {fuse:?} at call {at}");
+    assert_eq!(system.stored(), 0, "receipts left after {fuse:?} at call {at}");
+    assert_eq!(system.violations(), Vec::<String>::new(), "{fuse:?} at call {at}");
+}
+
+#[tokio::test]
+async fn killed_at_any_call_a_run_is_healed_from_the_stored_data_alone() {
+    for fuse in [Fuse::Hangs, Fuse::HangsAfter] {
+        for at in 1..=calls_of_a_whole_run().await {
+            let system = Arc::new(FakeSystem::default());
+            system.arm(at, fuse);
+            let (run, own) = (quiet(&system), system.clone());
+            let task = tokio::spawn(async move {
+                enter_all(run.clone()).await;
+                unwind(&run, || ()).await;
+            });
+            while own.calls() < at && !task.is_finished() {
+                tokio::task::yield_now().await;
+            }
+            tokio::task::yield_now().await;
+            task.abort();
+            let _ = task.await;
+            system.disarm();
+            system.fence().await.unwrap();
+            let residue = unwind(&quiet(&system), || ()).await;
+            assert!(residue.is_empty(), "{fuse:?} at call {at}: {residue:?}");
+            assert_nothing_left(&system, at, fuse);
+        }
+    }
+}
+
+#[tokio::test]
+async fn whichever_call_fails_nothing_is_left_after_the_next_heal() {
+    for fuse in [Fuse::Fails, Fuse::FailsAfter] {
+        for at in 1..=calls_of_a_whole_run().await {
+            let system = Arc::new(FakeSystem::default());
+            system.arm(at, fuse);
+            enter_all(quiet(&system)).await;
+            unwind(&quiet(&system), || ()).await;
+            system.disarm();
+            let residue = unwind(&quiet(&system), || ()).await;
+            assert!(residue.is_empty(), "{fuse:?} at call {at}: {residue:?}");
+            assert_nothing_left(&system, at, fuse);
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_undo_may_be_repeated() {
+    let system = Arc::new(FakeSystem::default());
+    let world = quiet(&system);
+    assert!(enter_all(world.clone()).await);
+    let receipts = world.ledger.open().await.unwrap();
+    for receipt in receipts.iter().rev() {
+        for act in &receipt.undo {
+            system.apply(act).await.unwrap();
+            let once = system.shape();
+            system.apply(act).await.unwrap();
+            assert_eq!(system.shape(), once, "{act} twice");
+        }
+    }
+    assert_eq!(system.shape(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_fault_is_healed_while_the_system_goes_on() {
+    let system = Arc::new(FakeSystem::default());
+    let world = quiet(&system);
+    assert!(enter_all(world.clone()).await);
+    let faults: Vec<_> =
+        world.ledger.open().await.unwrap().into_iter().filter(|r| !r.step.0.starts_with("set-up")).collect();
+    assert!(heal(&faults, &world).await.is_empty());
+    assert_eq!(system.shape(), ["ground Running", "service-1 Running", "service-2 Running"]);
+    assert_eq!(system.stored(), 2);
+}
+
+#[tokio::test]
+async fn a_pinned_undo_never_touches_a_successor() {
+    let system = Arc::new(FakeSystem::default());
+    let world = quiet(&system);
+    for step in steps().iter().take(2) {
+        enter(step, &world).await.unwrap();
+    }
+    let pause = steps().remove(3);
+    enter(&pause, &world).await.unwrap();
+    let receipt = world.ledger.open().await.unwrap().pop().unwrap();
+    // Somebody else replaces the frozen replica and freezes the new one for reasons of their own.
+    system.apply(&Act::Stop { at: Place::of(replica(2)) }).await.unwrap();
+    system.apply(&Act::Start { unit: replica(2) }).await.unwrap();
+    system.apply(&Act::Signal { at: Place::of(replica(2)), signal: Signal::Pause }).await.unwrap();
+    system.apply(&receipt.undo[0]).await.unwrap();
+    assert!(system.shape().contains(&"service-2 Paused".to_owned()));
+}
+
+#[tokio::test]
+async fn acting_before_the_receipt_is_stored_is_noticed() {
+    let system = Arc::new(FakeSystem::default());
+    system.apply(&Act::Start { unit: Unit::Ground }).await.unwrap();
+    assert_eq!(system.violations(), ["start ground without a receipt"]);
+}
+
+#[tokio::test]
+async fn an_effect_that_nobody_sees_is_an_error_and_stays_in_the_ledger() {
+    let system = Arc::new(FakeSystem::default());
+    let world = quiet(&system);
+    enter(&steps()[0], &world).await.unwrap();
+    let never = step("set-up/2", vec![Act::Start { unit: replica(1) }], vec![process(replica(2), "running")], vec![]);
+    assert!(matches!(enter(&never, &world).await, Err(gauntlet::run::enter::NotEntered::Effect(_))));
+    assert_eq!(system.stored(), 2);
+    assert!(unwind(&world, || ()).await.is_empty());
+    assert_eq!(system.shape(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn prepare_reads_only() {
+    let system = Arc::new(FakeSystem::default());
+    let world = quiet(&system);
+    assert!(enter_all(world).await);
+    let before = system.shape();
+    for act in steps().iter().flat_map(|step| &step.acts) {
+        let _ = system.prepare(act).await;
+    }
+    assert_eq!(system.shape(), before);
+}
+
+#[tokio::test]
+async fn once_fenced_the_old_holder_enters_nothing_more() {
+    let system = Arc::new(FakeSystem::default());
+    system.fence().await.unwrap();
+    assert!(enter(&steps()[0], &quiet(&system)).await.is_err());
+    assert_eq!(system.shape(), Vec::<String>::new());
+}

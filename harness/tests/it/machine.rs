@@ -1,0 +1,247 @@
+//! Whole runs of the `gauntlet` command against real processes: what makes a gate fail, what makes it inconclusive, and
+//! that nothing is left, whatever happens. Each test has the machine for itself (see `.config/nextest.toml`).
+
+use std::{path::Path, time::Duration};
+
+use crate::stage::{Stage, root};
+
+/// The reference system under little load, quickly.
+const SHORT: &str = "
+hypothesis: a quiet system answers rightly
+system: SYSTEM
+seed: 5
+load:
+  - behaviour: mixed
+    arrivals: { constant: 150/s }
+phases: { warm-up: 3s, baseline: 8s }
+objectives:
+  - p95 < 200ms
+  - throughput > 120/s
+  - errors < 0.5%
+checks: [no-lost-write, no-duplicate, right-answers]
+";
+
+fn defective(defect: &str) -> Vec<String> {
+    let program = root().join("target/release/causal-service-defects");
+    let defect = format!("service.settings.DEFECT={defect}");
+    vec!["--set".into(), format!("service.program={}", program.display()), "--set".into(), defect]
+}
+
+/// Runs the short scenario against a defect and answers the findings that are missed.
+fn missed(defect: &str) -> Vec<String> {
+    let stage = Stage::new();
+    let ended = stage.run(SHORT, &defective(defect));
+    assert_eq!(ended.code, 1, "{defect}: {}", ended.text);
+    stage.assert_nothing_left();
+    stage.findings("missed")
+}
+
+#[test]
+fn a_service_without_defects_passes_and_a_replay_says_the_same() {
+    let stage = Stage::new();
+    let ended = stage.run(SHORT, &[]);
+    assert_eq!(ended.code, 0, "{}", ended.text);
+    stage.assert_nothing_left();
+    let before = stage.report("report.json");
+    let replayed = stage.gauntlet(&["replay", "--report", stage.run_dir().to_str().unwrap()]);
+    assert_eq!(replayed.code, 0, "{}", replayed.text);
+    assert_eq!(stage.report("report.json"), before);
+    for name in ["report.html", "junit.xml", "events.jsonl", "metrics.jsonl", "requests/00000.parquet", "logs/service-1.log"] {
+        assert!(stage.run_dir().join(name).exists(), "{name}");
+    }
+}
+
+#[test]
+fn three_hundred_milliseconds_on_every_tenth_answer_miss_the_latency_objective() {
+    let missed = missed("slow-tenth");
+    assert!(missed.iter().any(|what| what.starts_with("p95")), "{missed:?}");
+    assert!(!missed.iter().any(|what| what.contains("lost")), "{missed:?}");
+}
+
+#[test]
+fn a_lost_write_is_found_after_the_run() {
+    assert_eq!(missed("lost-write"), ["no-lost-write"]);
+}
+
+#[test]
+fn fast_refusals_are_errors_and_no_throughput() {
+    let missed = missed("fast-503");
+    assert!(missed.iter().any(|what| what.starts_with("errors")), "{missed:?}");
+}
+
+#[test]
+fn a_wrong_answer_is_found() {
+    let missed = missed("wrong-answer");
+    assert!(missed.contains(&"right-answers".to_owned()), "{missed:?}");
+}
+
+#[test]
+fn a_write_that_is_stored_twice_is_found() {
+    assert_eq!(missed("double-write"), ["no-duplicate"]);
+}
+
+#[test]
+fn a_starved_generator_makes_a_run_inconclusive() {
+    let stage = Stage::new();
+    let mut run = stage.start(SHORT, &[]);
+    stage.await_event("\"phase\",\"name\":\"baseline\"");
+    let load = stage.child_named(run.id(), "__load");
+    stage.signal(load, "STOP");
+    std::thread::park_timeout(Duration::from_millis(1_500));
+    stage.signal(load, "CONT");
+    let ended = stage.end(&mut run);
+    assert_eq!(ended.code, 3, "{}", ended.text);
+    assert!(stage.findings("invalid").iter().any(|what| what.contains("lag")), "{:?}", stage.findings("invalid"));
+    stage.assert_nothing_left();
+}
+
+#[test]
+fn without_samples_a_run_is_inconclusive() {
+    let stage = Stage::new();
+    let scenario = SHORT.replace("constant: 150/s", "constant: 0.01/s").replace("  - throughput > 120/s\n", "");
+    let ended = stage.run(&scenario, &[]);
+    assert_eq!(ended.code, 3, "{}", ended.text);
+    stage.assert_nothing_left();
+}
+
+#[test]
+fn ctrl_c_heals_and_leaves_a_partial_report_and_a_second_one_does_so_too() {
+    for times in [1, 2] {
+        let stage = Stage::new();
+        let mut run = stage.start(SHORT, &[]);
+        stage.await_event("\"phase\",\"name\":\"baseline\"");
+        for _ in 0..times {
+            stage.signal(run.id(), "INT");
+            std::thread::park_timeout(Duration::from_millis(100));
+        }
+        let ended = stage.end(&mut run);
+        assert_eq!(ended.code, 130, "{}", ended.text);
+        assert!(stage.run_dir().join("report.html").exists());
+        stage.assert_nothing_left();
+    }
+}
+
+#[test]
+fn a_journal_that_cannot_be_written_is_the_harness_that_broke() {
+    let stage = Stage::new();
+    let mut run = stage.start(SHORT, &[]);
+    stage.await_event("\"phase\",\"name\":\"warm-up\"");
+    let requests = stage.run_dir().join("requests");
+    std::fs::remove_dir_all(&requests).unwrap();
+    std::fs::write(&requests, "in the way").unwrap();
+    let ended = stage.end(&mut run);
+    assert_eq!(ended.code, 6, "{}", ended.text);
+    stage.assert_nothing_left();
+}
+
+#[test]
+fn no_secret_is_in_anything_that_a_run_leaves() {
+    let stage = Stage::new();
+    let mut run = stage.start(SHORT, &[]);
+    stage.await_event("\"phase\",\"name\":\"baseline\"");
+    let secrets = stage.secrets();
+    assert!(!secrets.is_empty());
+    let ended = stage.end(&mut run);
+    assert_eq!(ended.code, 0, "{}", ended.text);
+    for secret in &secrets {
+        assert!(secret.len() >= 16);
+        assert!(!ended.text.contains(secret.as_str()));
+        for file in stage.files() {
+            let bytes = std::fs::read(&file).unwrap();
+            assert!(!contains(&bytes, secret.as_bytes()), "{} holds a secret", file.display());
+        }
+    }
+}
+
+fn contains(bytes: &[u8], what: &[u8]) -> bool {
+    bytes.windows(what.len()).any(|window| window == what)
+}
+
+#[test]
+fn two_runs_at_once_do_not_meet() {
+    let (one, other) = (Stage::new(), Stage::new());
+    let (mut first, mut second) = (one.start(SHORT, &[]), other.start(SHORT, &[]));
+    let (first, second) = (one.end(&mut first), other.end(&mut second));
+    // Two of them may be too much for a small machine, but neither may see the other.
+    for (stage, ended) in [(&one, &first), (&other, &second)] {
+        assert!([0, 1, 3].contains(&ended.code), "{}", ended.text);
+        assert!(!stage.findings("missed").iter().any(|what| what.starts_with("no-") || what.starts_with("right")));
+        stage.assert_nothing_left();
+    }
+}
+
+#[test]
+fn a_dead_dependency_is_a_set_up_that_failed_with_the_reason() {
+    let stage = Stage::new();
+    let ended = stage.run(SHORT, &["--set".into(), "cache.program=/bin/false".into()]);
+    assert_eq!(ended.code, 4, "{}", ended.text);
+    assert!(ended.text.contains("cache-1"), "{}", ended.text);
+    stage.assert_nothing_left();
+}
+
+#[test]
+fn a_program_that_is_missing_is_named_with_its_package_before_anything_starts() {
+    let stage = Stage::new();
+    let ended = stage.run(SHORT, &["--set".into(), "cache.program=no-such-program".into()]);
+    assert_eq!(ended.code, 4, "{}", ended.text);
+    assert!(ended.text.contains("no-such-program") && ended.text.contains("redis-server"), "{}", ended.text);
+    assert!(!stage.has_run());
+}
+
+#[test]
+fn a_watchdog_that_dies_ends_the_run_healed() {
+    let stage = Stage::new();
+    let mut run = stage.start(SHORT, &[]);
+    stage.await_event("\"phase\",\"name\":\"baseline\"");
+    stage.signal(stage.child_named(run.id(), "__watch"), "KILL");
+    let ended = stage.end(&mut run);
+    assert_eq!(ended.code, 6, "{}", ended.text);
+    stage.assert_nothing_left();
+}
+
+#[test]
+fn load_leaves_this_machine_only_when_the_host_is_allowed() {
+    let stage = Stage::new();
+    let ended = stage.run(SHORT, &["--endpoint".into(), "192.0.2.1:80".into()]);
+    assert_eq!(ended.code, 2, "{}", ended.text);
+    assert!(ended.text.contains("--allow-host 192.0.2.1"), "{}", ended.text);
+    assert!(!stage.has_run());
+}
+
+#[test]
+fn bad_input_is_told_with_its_place_and_starts_nothing() {
+    let cases: [(&str, String); 4] = [
+        ("unknown field", SHORT.replace("seed: 5", "sead: 5")),
+        ("objectives", SHORT.replace("p95 < 200ms", "p95 < 200 parsecs")),
+        ("negative", SHORT.replace("constant: 150/s", "constant: -150/s")),
+        ("mixd", SHORT.replace("behaviour: mixed", "behaviour: mixd")),
+    ];
+    for (what, scenario) in cases {
+        let stage = Stage::new();
+        let ended = stage.run(&scenario, &[]);
+        assert_eq!(ended.code, 2, "{what}: {}", ended.text);
+        assert!(ended.text.contains("scenario.yml:"), "{what}: {}", ended.text);
+        assert!(!stage.has_run(), "{what}");
+    }
+}
+
+#[test]
+fn a_journal_of_another_format_is_refused() {
+    let stage = Stage::new();
+    let dir = stage.dir().join("old");
+    std::fs::create_dir_all(&dir).unwrap();
+    std::fs::write(dir.join("events.jsonl"), "{\"at_us\":0,\"event\":\"began\",\"format\":99}\n").unwrap();
+    let ended = stage.gauntlet(&["replay", dir.to_str().unwrap()]);
+    assert_eq!(ended.code, 2, "{}", ended.text);
+    assert!(ended.text.contains("99"), "{}", ended.text);
+}
+
+#[test]
+fn the_readme_and_the_schemas_are_those_of_this_build() {
+    for of in ["scenario", "system"] {
+        let kept = std::fs::read_to_string(root().join(format!("docs/schema/{of}.json"))).unwrap();
+        let stage = Stage::new();
+        assert_eq!(stage.gauntlet(&["schema", of]).text.trim(), kept.trim(), "run: gauntlet schema {of} > docs/schema/{of}.json");
+    }
+    assert!(Path::new(&root().join("README.md")).exists());
+}

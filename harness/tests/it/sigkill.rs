@@ -1,0 +1,82 @@
+//! `kill -9` of the harness at every stage of a run: its watchdog heals. Within two leases and 15 s nothing is left.
+//! `GAUNTLET_SIGKILLS=20` kills twenty times, spread over the stages.
+
+use std::{
+    net::TcpListener,
+    time::{Duration, Instant},
+};
+
+use crate::stage::Stage;
+
+const SHORT: &str = "
+hypothesis: nothing of a killed run is left
+system: SYSTEM
+seed: 9
+load:
+  - behaviour: mixed
+    arrivals: { constant: 100/s }
+phases: { warm-up: 1s, baseline: 2s, fault: 9s, recovery: 2s }
+faults:
+  - kill: service
+    at: fault + 500ms
+  - pause: service
+    at: fault + 4s
+    for: 4s
+tolerates: { service: 1 of 3 }
+objectives:
+  - p95 < 1s
+checks: [no-lost-write]
+";
+
+/// Two leases of 5 s and 15 s.
+const WITHIN: Duration = Duration::from_secs(25);
+
+/// Every stage of a run, by the event that begins it.
+const STAGES: [&str; 8] = [
+    "\"began\"",
+    "\"entering\",\"step\":\"set-up/2\"",
+    "\"name\":\"warm-up\"",
+    "\"name\":\"baseline\"",
+    "\"entering\",\"step\":\"kill-1/1\"",
+    "\"entered\",\"step\":\"pause-2/1\"",
+    "\"name\":\"recovery\"",
+    "\"load-ended\"",
+];
+
+fn kills() -> usize {
+    std::env::var("GAUNTLET_SIGKILLS").ok().and_then(|count| count.parse().ok()).unwrap_or(STAGES.len())
+}
+
+#[test]
+fn after_sigkill_at_any_stage_nothing_is_left() {
+    for number in 0..kills() {
+        let stage = Stage::new();
+        let at = STAGES[number % STAGES.len()];
+        let mut run = stage.start(SHORT, &[]);
+        stage.await_event(at);
+        let private = stage.private();
+        // Later rounds strike later within the stage.
+        std::thread::park_timeout(Duration::from_millis(150) * u32::try_from(number / STAGES.len()).unwrap());
+        let ports = ports(&stage);
+        run.kill().unwrap();
+        run.wait().unwrap();
+        let killed = Instant::now();
+        while !stage.left().is_empty() || private.exists() {
+            assert!(killed.elapsed() < WITHIN, "kill {number} at {at}: {:?}", stage.left());
+            std::thread::park_timeout(Duration::from_millis(50));
+        }
+        println!("kill {number:2} at {at:<45} gone after {:.1} s", killed.elapsed().as_secs_f64());
+        for port in ports {
+            assert!(TcpListener::bind(("127.0.0.1", port)).is_ok(), "port {port} is held");
+        }
+    }
+}
+
+fn ports(stage: &Stage) -> Vec<u16> {
+    let runs = std::fs::read_dir(stage.dir().join("state/gauntlet")).unwrap();
+    let text = runs.filter_map(|run| std::fs::read_to_string(run.unwrap().path().join("run.json")).ok()).next().unwrap();
+    let record: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let replicas = record["layout"]["replicas"].as_array().unwrap();
+    let ports = replicas.iter().flat_map(|replica| replica["ports"].as_object().unwrap().values());
+    ports.map(|port| u16::try_from(port.as_u64().unwrap()).unwrap()).collect()
+}

@@ -1,0 +1,197 @@
+//! A stage for whole runs: a private state and report directory, and what is needed to look at a run from outside.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+/// The repository.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+/// How a command ended.
+pub struct Ended {
+    pub code: i32,
+    pub text: String,
+}
+
+/// Directories of one test.
+pub struct Stage {
+    dir: tempfile::TempDir,
+}
+
+const PATIENCE: Duration = Duration::from_secs(90);
+
+impl Stage {
+    pub fn new() -> Self {
+        Self { dir: tempfile::tempdir_in("/var/tmp").unwrap() }
+    }
+
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_gauntlet"));
+        command.current_dir(root()).env("XDG_STATE_HOME", self.dir().join("state")).env("NO_COLOR", "1").stdin(Stdio::null());
+        command
+    }
+
+    pub fn gauntlet(&self, args: &[&str]) -> Ended {
+        let output = self.command().args(args).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        Ended { code: output.status.code().unwrap_or(-1), text }
+    }
+
+    /// Starts a scenario whose `SYSTEM` is the reference system.
+    pub fn start(&self, scenario: &str, more: &[String]) -> Child {
+        let file = self.dir().join("scenario.yml");
+        let system = root().join("deploy/system.yml");
+        fs::write(&file, scenario.replace("SYSTEM", system.to_str().unwrap())).unwrap();
+        let output = fs::File::create(self.dir().join("output")).unwrap();
+        let mut command = self.command();
+        command.arg("run").arg(&file).arg("--reports").arg(self.dir().join("reports")).args(more);
+        command.stdout(output.try_clone().unwrap()).stderr(output).spawn().unwrap()
+    }
+
+    pub fn run(&self, scenario: &str, more: &[String]) -> Ended {
+        let mut child = self.start(scenario, more);
+        self.end(&mut child)
+    }
+
+    pub fn end(&self, child: &mut Child) -> Ended {
+        let status = child.wait().unwrap();
+        Ended { code: status.code().unwrap_or(-1), text: fs::read_to_string(self.dir().join("output")).unwrap() }
+    }
+
+    pub fn has_run(&self) -> bool {
+        self.dir().join("reports").exists()
+    }
+
+    /// The directory of the only run.
+    pub fn run_dir(&self) -> PathBuf {
+        self.await_some("a run's directory", || {
+            let dir = self.dir().join("reports/scenario");
+            fs::read_dir(dir).ok()?.next()?.ok().map(|entry| entry.path())
+        })
+    }
+
+    pub fn report(&self, name: &str) -> String {
+        fs::read_to_string(self.run_dir().join(name)).unwrap()
+    }
+
+    /// What was judged and came out in this state.
+    pub fn findings(&self, state: &str) -> Vec<String> {
+        let report: Value = serde_json::from_str(&self.report("report.json")).unwrap();
+        let findings = report["findings"].as_array().unwrap();
+        let mut found: Vec<String> = findings
+            .iter()
+            .filter(|finding| finding["state"] == state)
+            .map(|finding| finding["what"].as_str().unwrap().to_owned())
+            .collect();
+        found.dedup();
+        found
+    }
+
+    /// Waits until the journal holds such a line.
+    pub fn await_event(&self, what: &str) {
+        self.await_some(what, || {
+            let events = fs::read_to_string(self.run_dir().join("events.jsonl")).unwrap_or_default();
+            events.contains(what).then_some(())
+        });
+    }
+
+    pub fn await_some<T>(&self, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(found) = look() {
+                return found;
+            }
+            let output = || fs::read_to_string(self.dir().join("output")).unwrap_or_default();
+            assert!(Instant::now() < deadline, "{what} did not come: {}", output());
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
+    }
+
+    /// The child of a process whose command line has this word.
+    pub fn child_named(&self, parent: u32, word: &str) -> u32 {
+        self.await_some(word, || {
+            fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok()).find(|pid| {
+                let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+                let ppid = stat.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(1)?.parse::<u32>().ok());
+                let cmdline = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+                ppid == Some(parent) && cmdline.split(|b| *b == 0).any(|arg| arg == word.as_bytes())
+            })
+        })
+    }
+
+    pub fn signal(&self, pid: u32, signal: &str) {
+        assert!(Command::new("kill").args(["-s", signal, &pid.to_string()]).status().unwrap().success());
+    }
+
+    /// The run's private directory, as its record names it.
+    pub fn private(&self) -> PathBuf {
+        let record = self.await_some("a record", || {
+            let mut runs = fs::read_dir(self.dir().join("state/gauntlet")).ok()?;
+            runs.find_map(|run| fs::read_to_string(run.ok()?.path().join("run.json")).ok())
+        });
+        let record: Value = serde_json::from_str(&record).unwrap();
+        PathBuf::from(record["layout"]["private"].as_str().unwrap())
+    }
+
+    /// The values of the run's secrets.
+    pub fn secrets(&self) -> Vec<String> {
+        let text = fs::read_to_string(self.private().join("secrets.json")).unwrap();
+        let secrets: std::collections::BTreeMap<String, String> = serde_json::from_str(&text).unwrap();
+        secrets.into_values().collect()
+    }
+
+    /// Every file that the run left.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let mut found = vec![];
+        let mut open = vec![self.run_dir()];
+        while let Some(dir) = open.pop() {
+            for entry in fs::read_dir(dir).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() { open.push(path) } else { found.push(path) }
+            }
+        }
+        found
+    }
+
+    /// What of this stage's runs is still there: processes by their working directory, private directories, records.
+    pub fn left(&self) -> Vec<String> {
+        let mut left = vec![];
+        let runs: Vec<String> = fs::read_dir(self.dir().join("reports/scenario"))
+            .map(|entries| entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect())
+            .unwrap_or_default();
+        for run in runs {
+            let private = format!("/var/tmp/gauntlet-{run}");
+            if Path::new(&private).exists() {
+                left.push(private.clone());
+            }
+            for entry in fs::read_dir("/proc").unwrap() {
+                let path = entry.unwrap().path();
+                if let Ok(cwd) = fs::read_link(path.join("cwd"))
+                    && cwd.to_string_lossy().starts_with(&private)
+                {
+                    left.push(format!("process {}", path.display()));
+                }
+            }
+        }
+        if let Ok(entries) = fs::read_dir(self.dir().join("state/gauntlet")) {
+            left.extend(entries.map(|e| e.unwrap().path()).filter(|path| path.is_dir()).map(|path| path.display().to_string()));
+        }
+        left
+    }
+
+    pub fn assert_nothing_left(&self) {
+        assert_eq!(self.left(), Vec::<String>::new());
+        assert_eq!(self.gauntlet(&["status"]).text.trim(), "nothing is in force");
+    }
+}
