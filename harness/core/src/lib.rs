@@ -3,6 +3,7 @@
 //! Reading order:
 //!
 //! - [`unit`], [`name`], [`seed`]: quantities with units, names, seeded draws
+//! - [`yaml`]: files with places, and mistakes that name place, reason and mend
 //! - [`act`], [`proof`], [`step`], [`receipt`]: everything that acts is a step
 //! - [`port`]: the doors to the world: target, witness, ledger
 //! - [`system`]: the system file; [`scenario`]: the scenario file
@@ -23,14 +24,17 @@
 pub mod act;
 pub mod evidence;
 pub mod judge;
+pub mod kind;
 pub mod name;
 pub mod outcome;
 pub mod plan;
 pub mod port;
 pub mod proof;
 pub mod receipt;
+pub mod scenario;
 pub mod seed;
 pub mod stats;
 pub mod step;
 pub mod system;
 pub mod unit;
+pub mod yaml;

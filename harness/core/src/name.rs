@@ -12,13 +12,26 @@ pub struct Name(String);
 
 /// A text that is no name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no name: a name starts with a lower-case letter and holds lower-case letters, digits and dashes, 63 at most")]
+#[error(
+    "{0:?} is no name: a name starts with a lower-case letter and holds lower-case letters, digits and dashes, 63 at most; write it like \"service-2\""
+)]
 pub struct NotAName(String);
 
 impl Name {
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// A name that stands in this crate's source.
+    pub(crate) fn known(text: &'static str) -> Self {
+        debug_assert!(text.parse::<Name>().is_ok(), "{text}");
+        Self(text.to_owned())
+    }
+
+    /// A word of this crate's source and a number: `kill-1`.
+    pub(crate) fn numbered(word: &'static str, number: usize) -> Self {
+        Self(format!("{}-{number}", Self::known(word)))
     }
 }
 
@@ -28,7 +41,11 @@ impl FromStr for Name {
     fn from_str(text: &str) -> Result<Self, NotAName> {
         let starts = text.starts_with(|c: char| c.is_ascii_lowercase());
         let holds = text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
-        if starts && holds && text.len() <= 63 { Ok(Self(text.to_owned())) } else { Err(NotAName(text.to_owned())) }
+        if starts && holds && text.len() <= 63 {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(NotAName(text.to_owned()))
+        }
     }
 }
 

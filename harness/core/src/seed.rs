@@ -18,7 +18,9 @@ impl Seed {
     /// The stream for one use; the same name gives the same draws.
     pub fn stream(self, name: &str) -> Draws {
         // FNV-1a spreads the name over the state; the generator's own mixing does the rest.
-        let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
+        let hash = name
+            .bytes()
+            .fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
         Draws { state: self.0.rotate_left(32) ^ hash }
     }
 }

@@ -15,11 +15,24 @@ use crate::{
     system::{Metric, Must, System},
 };
 
+mod budget;
+mod faults;
+mod judged;
 pub mod load;
+mod mix;
 pub mod objective;
+mod print;
+mod resolve;
+mod shape;
+mod time_line;
+mod written;
 
-pub use load::{Arrivals, LoadPlan, Segment, Stream, StepPlan};
+pub use budget::SETTLE;
+pub use judged::CHECKS;
+pub use load::{Arrivals, LoadPlan, Segment, StepPlan, Stream};
 pub use objective::{Comparison, Measure, Objective};
+pub use print::print;
+pub use resolve::plan;
 
 /// Everything that a run does and judges.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

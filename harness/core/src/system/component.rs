@@ -71,9 +71,12 @@ pub struct Local {
     /// Directories to look in before `PATH`; `*` stands for any one name, the highest version wins.
     #[serde(default)]
     pub search: Vec<String>,
-    /// The Debian package that has it, or the command that builds it, named when it is missing.
+    /// The Debian package that has it, named when it is missing.
     #[serde(default)]
     pub package: Option<String>,
+    /// The command that builds it, named when it is missing.
+    #[serde(default)]
+    pub build: Option<String>,
     /// Commands run to their end in the private directory before the first start, such as `initdb`.
     #[serde(default)]
     pub before: Vec<Vec<String>>,

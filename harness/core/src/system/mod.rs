@@ -7,11 +7,16 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::name::Name;
+use crate::{
+    name::Name,
+    yaml::{self, Mistake, Places},
+};
 
 pub mod behaviour;
+mod check;
 pub mod component;
 pub mod metric;
+mod names;
 pub mod template;
 
 pub use behaviour::{Audit, Behaviour, Expected, Found, JsonCheck, Mark, Method, RequestSpec};
@@ -27,6 +32,7 @@ pub const SYSTEM_FORMAT: u32 = 1;
 #[serde(deny_unknown_fields)]
 pub struct System {
     /// The version of this file's format: 1.
+    #[schemars(extend("const" = SYSTEM_FORMAT))]
     pub format: u32,
     /// What the system is called.
     pub name: Name,
@@ -52,4 +58,21 @@ pub struct System {
     /// Ratios and sums of exported metrics that objectives may name.
     #[serde(default)]
     pub metrics: IndexMap<Name, Metric>,
+}
+
+/// Reads a system file and checks that all its names are known.
+pub fn read(text: impl AsRef<[u8]>) -> Result<System, Vec<Mistake>> {
+    let tree = yaml::tree(text.as_ref()).map_err(|mistake| vec![mistake])?;
+    yaml::format(&tree, SYSTEM_FORMAT).map_err(|mistake| vec![mistake])?;
+    let system = yaml::read(&tree)?;
+    check::check(&system, &Places::of(&tree))?;
+    Ok(system)
+}
+
+/// The JSON Schema (draft 2020-12) of system files, for editors and `check-jsonschema`.
+pub fn schema() -> serde_json::Value {
+    let settings = schemars::generate::SchemaSettings::draft2020_12();
+    let mut schema = settings.into_generator().into_root_schema_for::<System>();
+    schema.insert("title".into(), "A system under test of Gauntlet".into());
+    schema.into()
 }

@@ -49,7 +49,7 @@ pub enum Expr {
 
 /// A text that is no template.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} is no template: {why}")]
+#[error("{text:?} is no template: {why}; write it like \"/items/{{{{uuid}}}}\"")]
 pub struct NotATemplate {
     /// What was written.
     pub text: String,
@@ -166,7 +166,9 @@ mod tests {
 
     #[test]
     fn a_drawn_field_becomes_a_json_pointer() {
-        let Some(Expr::Drawn { name, pointer }) = parse("{{question/model/nodes}}").sole().cloned() else { panic!() };
+        let Some(Expr::Drawn { name, pointer }) = parse("{{question/model/nodes}}").sole().cloned() else {
+            panic!()
+        };
         assert_eq!((name.as_str(), pointer.as_str()), ("question", "/model/nodes"));
     }
 

@@ -37,10 +37,17 @@ impl FromStr for Bytes {
     type Err = NotAQuantity;
 
     fn from_str(text: &str) -> Result<Self, NotAQuantity> {
-        let wrong = |why: String| NotAQuantity { text: text.to_owned(), kind: "size", why: why.into(), example: EXAMPLE };
+        let wrong = |why: String| NotAQuantity {
+            text: text.to_owned(),
+            kind: "size",
+            why: why.into(),
+            example: EXAMPLE,
+        };
         let (number, unit) = split(text, "size", EXAMPLE)?;
         let Some((_, factor)) = UNITS.iter().find(|(name, _)| *name == unit) else {
-            return Err(wrong(format!("{unit:?} is no unit of size (B, kB, MB, GB, TB, KiB, MiB, GiB, TiB)")));
+            return Err(wrong(format!(
+                "{unit:?} is no unit of size (B, kB, MB, GB, TB, KiB, MiB, GiB, TiB)"
+            )));
         };
         let count = number * *factor as f64;
         if count > 1e15 {

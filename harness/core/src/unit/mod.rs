@@ -27,7 +27,11 @@ pub struct NotAQuantity {
 }
 
 /// Splits `250ms` into its number and its unit.
-fn split<'a>(text: &'a str, kind: &'static str, example: &'static str) -> Result<(f64, &'a str), NotAQuantity> {
+fn split<'a>(
+    text: &'a str,
+    kind: &'static str,
+    example: &'static str,
+) -> Result<(f64, &'a str), NotAQuantity> {
     let wrong = |why: &'static str| NotAQuantity { text: text.to_owned(), kind, why: why.into(), example };
     let trimmed = text.trim();
     let end = trimmed.find(|c: char| !(c.is_ascii_digit() || c == '.' || c == '_' || c == '-' || c == '+'));

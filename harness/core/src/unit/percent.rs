@@ -11,6 +11,11 @@ pub struct Percent(f64);
 const EXAMPLE: &str = "\"85%\" or \"0.5%\"";
 
 impl Percent {
+    /// From a fraction: 0.85 is 85%; negative and endless values become 0.
+    pub fn of(fraction: f64) -> Self {
+        Self(if fraction.is_finite() && fraction > 0.0 { fraction } else { 0.0 })
+    }
+
     /// As a fraction: 85% is 0.85.
     pub fn fraction(self) -> f64 {
         self.0
@@ -21,7 +26,12 @@ impl FromStr for Percent {
     type Err = NotAQuantity;
 
     fn from_str(text: &str) -> Result<Self, NotAQuantity> {
-        let wrong = |why: String| NotAQuantity { text: text.to_owned(), kind: "percentage", why: why.into(), example: EXAMPLE };
+        let wrong = |why: String| NotAQuantity {
+            text: text.to_owned(),
+            kind: "percentage",
+            why: why.into(),
+            example: EXAMPLE,
+        };
         match split(text, "percentage", EXAMPLE)? {
             (number, "%") if number <= 10_000.0 => Ok(Self(number / 100.0)),
             (_, "%") => Err(wrong("it is over 10000%".into())),

@@ -27,7 +27,12 @@ impl FromStr for Rate {
     type Err = NotAQuantity;
 
     fn from_str(text: &str) -> Result<Self, NotAQuantity> {
-        let wrong = |why: String| NotAQuantity { text: text.to_owned(), kind: "rate", why: why.into(), example: EXAMPLE };
+        let wrong = |why: String| NotAQuantity {
+            text: text.to_owned(),
+            kind: "rate",
+            why: why.into(),
+            example: EXAMPLE,
+        };
         let (number, unit) = split(text, "rate", EXAMPLE)?;
         let per_second = match unit {
             "/s" => number,
@@ -48,7 +53,11 @@ impl fmt::Display for Rate {
     }
 }
 
-quantity!(Rate, r"^\s*[0-9][0-9_]*(\.[0-9]+)?\s*/(s|m|min|h)\s*$", "a rate with its unit, such as 600/s or 90/m");
+quantity!(
+    Rate,
+    r"^\s*[0-9][0-9_]*(\.[0-9]+)?\s*/(s|m|min|h)\s*$",
+    "a rate with its unit, such as 600/s or 90/m"
+);
 
 #[cfg(test)]
 mod tests {

@@ -32,7 +32,12 @@ impl FromStr for Span {
     type Err = NotAQuantity;
 
     fn from_str(text: &str) -> Result<Self, NotAQuantity> {
-        let wrong = |why: String| NotAQuantity { text: text.to_owned(), kind: "duration", why: why.into(), example: EXAMPLE };
+        let wrong = |why: String| NotAQuantity {
+            text: text.to_owned(),
+            kind: "duration",
+            why: why.into(),
+            example: EXAMPLE,
+        };
         let (number, unit) = split(text, "duration", EXAMPLE)?;
         let seconds = match unit {
             "us" | "µs" => number / 1e6,
@@ -65,7 +70,11 @@ impl fmt::Display for Span {
     }
 }
 
-quantity!(Span, r"^\s*[0-9][0-9_]*(\.[0-9]+)?\s*(us|µs|ms|s|m|min|h)\s*$", "a duration with its unit, such as 250ms, 5s or 2m");
+quantity!(
+    Span,
+    r"^\s*[0-9][0-9_]*(\.[0-9]+)?\s*(us|µs|ms|s|m|min|h)\s*$",
+    "a duration with its unit, such as 250ms, 5s or 2m"
+);
 
 #[cfg(test)]
 mod tests {
