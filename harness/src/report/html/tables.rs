@@ -1,0 +1,369 @@
+//! The tables of the page.
+
+use gauntlet_core::judge::{Finding, State, Verdict};
+
+use super::section;
+use crate::report::{
+    Story,
+    escape::Text,
+    reason, show,
+    story::{BehaviourStory, FaultStory, Gain, GainKind, Moment, MomentKind, PhaseStory, Quantiles},
+};
+
+/// Columns by their heads; a head that begins with `#` is of numbers.
+struct Table {
+    heads: &'static [&'static str],
+    rows: String,
+}
+
+impl Table {
+    fn new(heads: &'static [&'static str]) -> Self {
+        Self { heads, rows: String::new() }
+    }
+
+    /// A row of cells, which are HTML.
+    fn row<const N: usize>(&mut self, cells: [String; N]) {
+        let cell = |(head, cell): (&&str, String)| format!("<td{}>{cell}</td>", number(head));
+        let cells: String = self.heads.iter().zip(cells).map(cell).collect();
+        self.rows += &format!("<tr>{cells}</tr>\n");
+    }
+
+    fn html(self) -> String {
+        if self.rows.is_empty() {
+            return String::new();
+        }
+        let head = |head: &&str| {
+            format!("<th scope=\"col\"{}>{}</th>", number(head), Text(head.trim_start_matches('#')))
+        };
+        let heads: String = self.heads.iter().map(head).collect();
+        format!(
+            "<div class=\"wide\"><table>\n<thead><tr>{heads}</tr></thead>\n<tbody>\n{}</tbody>\n</table></div>\n",
+            self.rows
+        )
+    }
+}
+
+fn number(head: &str) -> &'static str {
+    if head.starts_with('#') { " class=\"number\"" } else { "" }
+}
+
+fn text(value: impl std::fmt::Display) -> String {
+    Text(value).to_string()
+}
+
+/// A state as a word on its colour.
+fn state(state: State) -> String {
+    let class = match state {
+        State::Met => "good",
+        State::Unknown | State::Invalid | State::Interrupted => "unsure",
+        State::Missed | State::SetUp | State::Broken | State::Residue => "bad",
+    };
+    format!("<span class=\"state {class}\">{}</span>", reason::state(state))
+}
+
+/// What was measured, and under it why it counts.
+fn measured(finding: &Finding) -> String {
+    format!("<b>{}</b><small>{}</small>", Text(&finding.measured), Text(&finding.detail))
+}
+
+pub(super) fn objectives(story: &Story, verdict: &Verdict) -> String {
+    let texts: Vec<String> = story.objectives.iter().map(|objective| objective.text.clone()).collect();
+    let (own, _) = reason::split(verdict, &texts);
+    let mut table = Table::new(&["objective", "at", "measured", "bound", "#samples", "state"]);
+    for finding in &own {
+        let bound = story.objectives.iter().find(|objective| objective.text == finding.what);
+        table.row([
+            format!("<b>{}</b>", Text(&finding.what)),
+            text(finding.at.as_deref().unwrap_or("judged phases")),
+            measured(finding),
+            text(bound.map_or("", |objective| &objective.bound)),
+            show::count(finding.samples),
+            state(finding.state),
+        ]);
+    }
+    for objective in
+        story.objectives.iter().filter(|objective| own.iter().all(|finding| finding.what != objective.text))
+    {
+        let (name, bound) = (format!("<b>{}</b>", Text(&objective.text)), text(&objective.bound));
+        table.row([
+            name,
+            String::new(),
+            "nothing was found on it".into(),
+            bound,
+            "0".into(),
+            state(State::Unknown),
+        ]);
+    }
+    section("Objectives", "", &table.html())
+}
+
+pub(super) fn checks(story: &Story, verdict: &Verdict) -> String {
+    let texts: Vec<String> = story.objectives.iter().map(|objective| objective.text.clone()).collect();
+    let mut table = Table::new(&["check", "at", "measured", "#samples", "state"]);
+    for finding in reason::split(verdict, &texts).1 {
+        table.row([
+            format!("<b>{}</b><small>{}</small>", Text(&finding.what), Text(&finding.judge)),
+            text(finding.at.as_deref().unwrap_or("the run")),
+            measured(finding),
+            show::count(finding.samples),
+            state(finding.state),
+        ]);
+    }
+    section("Checks", "", &table.html())
+}
+
+pub(super) fn phases(story: &Story) -> String {
+    let mut table = Table::new(&[
+        "phase",
+        "#requests",
+        "#offered",
+        "#right",
+        "#errors",
+        "latency",
+        "#p50",
+        "#p90",
+        "#p95",
+        "#p99",
+        "#p99.9",
+        "#longest",
+    ]);
+    for phase in &story.phases {
+        let PhaseStory { requests, latency_ms, raw_latency_ms, .. } = phase;
+        let judged = if phase.judged { "" } else { "<small>not judged</small>" };
+        let span = format!("<small>{} to {} s</small>", phase.begins_s, phase.ends_s);
+        let row = |first: [String; 5], kind: &str, of: &Quantiles| {
+            let [a, b, c, d, e] = first;
+            let ms = |value| show::percentile(value, *requests);
+            [
+                a,
+                b,
+                c,
+                d,
+                e,
+                kind.into(),
+                ms(of.p50),
+                ms(of.p90),
+                ms(of.p95),
+                ms(of.p99),
+                ms(of.p999),
+                show::ms(of.max),
+            ]
+        };
+        let first = [
+            format!("<b>{}</b>{span}{judged}", Text(&phase.name)),
+            show::count(*requests),
+            show::rate(phase.offered_per_s),
+            show::rate(phase.right_per_s),
+            show::share(phase.errors),
+        ];
+        table.row(row(first, "corrected", latency_ms));
+        let classes = phase.classes.iter().filter(|(class, _)| **class != "ok");
+        let classes: Vec<String> = classes.map(|(class, count)| format!("{class} {count}")).collect();
+        let blank = || String::new();
+        let under = [blank(), blank(), blank(), blank(), format!("<small>{}</small>", classes.join(", "))];
+        table.row(row(under, "<span class=\"quiet\">raw</span>", raw_latency_ms));
+    }
+    let about = "By intended start. Corrected: from the moment at which the schedule wanted the request sent, so that a stall is not \
+                 omitted; this is what is judged. Raw: from the moment at which it was sent. A request without a right answer \
+                 counts as endless.";
+    section("Phases", about, &table.html())
+}
+
+pub(super) fn behaviours(story: &Story) -> String {
+    let mut table = Table::new(&[
+        "behaviour",
+        "#planned",
+        "#real",
+        "#requests",
+        "#right",
+        "#errors",
+        "#p50",
+        "#p95",
+        "#p99",
+        "#longest",
+    ]);
+    for behaviour in &story.behaviours {
+        let BehaviourStory { requests, latency_ms: of, .. } = behaviour;
+        let ms = |value| show::percentile(value, *requests);
+        table.row([
+            format!("<b>{}</b>", Text(&behaviour.name)),
+            show::share(Some(behaviour.planned)),
+            show::share(Some(behaviour.real)),
+            show::count(*requests),
+            show::count(behaviour.right),
+            show::share(behaviour.errors),
+            ms(of.p50),
+            ms(of.p95),
+            ms(of.p99),
+            show::ms(of.max),
+        ]);
+    }
+    let about =
+        "Planned and real: shares of the arrivals of the whole load. The rest is of the judged phases.";
+    section("Behaviours", about, &table.html())
+}
+
+pub(super) fn faults(story: &Story) -> String {
+    let mut table = Table::new(&[
+        "fault",
+        "#planned",
+        "#first act",
+        "#in force",
+        "#healing",
+        "#healed",
+        "what the witness read",
+    ]);
+    for fault in &story.faults {
+        let FaultStory { began_s, entered_s, healing_s, healed_s, .. } = fault;
+        let proof = |proof: &crate::report::story::ProofStory| {
+            let at = show::moment(proof.at_s);
+            format!("<small>{at}: {} – read <b>{}</b></small>", Text(&proof.proof), Text(&proof.reading))
+        };
+        table.row([
+            format!("<b>{}</b><small>{}</small>", Text(&fault.title), Text(fault.acts.join(", "))),
+            show::moment(Some(fault.planned_s)),
+            show::moment(*began_s),
+            show::moment(*entered_s),
+            show::moment(*healing_s),
+            show::moment(*healed_s),
+            fault.proofs.iter().map(proof).collect(),
+        ]);
+    }
+    let about = "Seconds since the load began. In force: the effect was seen. Healed: the witness saw that nothing is left.";
+    section("Faults", about, &table.html())
+}
+
+pub(super) fn generator(story: &Story) -> String {
+    let generator = &story.generator;
+    let mut table = Table::new(&["the generator's own", "#value", "limit"]);
+    let mut row = |name: &str, value: String, limit: String| table.row([name.to_owned(), value, limit]);
+    let lag = &generator.lag_ms;
+    match &generator.counts {
+        None => row("its own counts", "none: it did not end in order".into(), String::new()),
+        Some(counts) => {
+            let share = (counts.scheduled > 0).then(|| counts.sent as f64 / counts.scheduled as f64);
+            row("scheduled", show::count(counts.scheduled), String::new());
+            let least = format!("at least {}", show::share(Some(generator.sent_limit)));
+            row("sent", format!("{} ({})", show::count(counts.sent), show::share(share)), least);
+            row("dropped at the cap of requests in flight", show::count(counts.capped), String::new());
+            let cap = format!("cap {}", show::count(counts.in_flight_cap));
+            row("most requests in flight", show::count(counts.in_flight_peak), cap);
+            row("rows that could not be recorded", show::count(counts.rows_refused), "none".into());
+            row("connections opened", show::count(counts.connections), String::new());
+        }
+    }
+    let lags = format!("{} / {} / {}", show::ms(lag.p50), show::ms(lag.p99), show::ms(lag.max));
+    row("lag: p50 / p99 / longest", lags, format!("p99 at most {}", show::ms(Some(generator.lag_limit_ms))));
+    let asked =
+        format!("{} ({} without a right answer)", show::count(generator.audited), generator.audits_failed);
+    row("records asked for after the load", asked, String::new());
+    let about = "Whether the load that was planned was really offered, and in time. Lag is how late the generator itself sent.";
+    section("The generator", about, &table.html())
+}
+
+pub(super) fn series(story: &Story) -> String {
+    let (counters, gauges): (Vec<&Gain>, Vec<&Gain>) =
+        story.series.iter().partition(|gain| gain.kind == GainKind::Counter);
+    let names: Vec<&str> =
+        story.phases.iter().filter(|phase| phase.judged).map(|phase| phase.name.as_str()).collect();
+    let counters = gains(&merged(&counters), &names, "all");
+    let gauges = gains(&gauges.into_iter().cloned().collect::<Vec<_>>(), &names, "largest");
+    let gauges = if gauges.is_empty() {
+        gauges
+    } else {
+        format!("<details><summary>Gauges: the largest value of any replica</summary>\n{gauges}</details>\n")
+    };
+    let about = "What components count themselves: the increase in each judged phase, summed over replicas and restarts.";
+    section("Exported series", about, &(counters + &gauges))
+}
+
+/// Series of one metric that all stood still become one line.
+fn merged(gains: &[&Gain]) -> Vec<Gain> {
+    let still = |gain: &Gain| gain.all.is_none_or(|all| all <= 0.0);
+    let mut lines: Vec<Gain> = Vec::new();
+    for gain in gains {
+        let own = |other: &&&Gain| other.component == gain.component && other.metric() == gain.metric();
+        let family: Vec<&&Gain> = gains.iter().filter(own).collect();
+        if family.len() == 1 || !family.iter().all(|gain| still(gain)) {
+            lines.push((*gain).clone());
+        } else if std::ptr::eq(*family[0], *gain) {
+            let series = format!("{} ({} series)", gain.metric(), family.len());
+            lines.push(Gain { series, ..(*gain).clone() });
+        }
+    }
+    lines
+}
+
+fn gains(gains: &[Gain], phases: &[&str], all: &str) -> String {
+    if gains.is_empty() {
+        return String::new();
+    }
+    let head: String = phases
+        .iter()
+        .chain([&all])
+        .map(|name| format!("<th class=\"number\" scope=\"col\">{}</th>", Text(name)))
+        .collect();
+    let row = |gain: &Gain| {
+        let values = gain.phases.iter().chain([&gain.all]);
+        let values: String =
+            values.map(|value| format!("<td class=\"number\">{}</td>", show::value(*value))).collect();
+        format!(
+            "<tr><td>{}</td><td><code>{}</code></td>{values}</tr>\n",
+            Text(&gain.component),
+            Text(&gain.series)
+        )
+    };
+    let rows: String = gains.iter().map(row).collect();
+    format!(
+        "<div class=\"wide\"><table>\n<thead><tr><th scope=\"col\">component</th><th scope=\"col\">series</th>{head}</tr></thead>\n<tbody>\n{rows}</tbody>\n</table></div>\n"
+    )
+}
+
+pub(super) fn timeline(story: &Story) -> String {
+    let (set_up, main): (Vec<&Moment>, Vec<&Moment>) =
+        story.timeline.iter().partition(|moment| moment.kind == MomentKind::SetUp);
+    let set_up = moments(&set_up);
+    let details = if set_up.is_empty() {
+        set_up
+    } else {
+        format!("<details><summary>Starting and ending the system</summary>\n{set_up}</details>\n")
+    };
+    section(
+        "What happened",
+        "Seconds since the run began, and since the load began.",
+        &(moments(&main) + &details),
+    )
+}
+
+fn moments(moments: &[&Moment]) -> String {
+    let mut table = Table::new(&["#run", "#load", "what"]);
+    for moment in moments {
+        let class = match moment.kind {
+            MomentKind::Run | MomentKind::SetUp => "quiet",
+            MomentKind::Load => "load",
+            MomentKind::Fault => "fault",
+            MomentKind::Trouble => "trouble",
+        };
+        let text = format!("<span class=\"moment {class}\">{}</span>", Text(&moment.text));
+        table.row([show::moment(Some(moment.at_s)), show::moment(moment.load_s), text]);
+    }
+    table.html()
+}
+
+pub(super) fn provenance(story: &Story) -> String {
+    let mut table = Table::new(&["what", "which"]);
+    let mut row = |name: &str, value: &str| table.row([text(name), format!("<code>{}</code>", Text(value))]);
+    row("run", &story.run);
+    row("gauntlet", &story.version);
+    row("seed", &story.seed.to_string());
+    story.provenance.iter().for_each(|(name, value)| row(name, value));
+    for setting in &story.settings {
+        row(
+            &format!("{}: {}", setting.component, setting.ask),
+            &format!("{} (must be {})", setting.is, setting.must),
+        );
+    }
+    let command =
+        format!("<p class=\"about\">This repeats it:</p>\n<pre>{}</pre>\n", Text(story.command_line()));
+    section("Provenance", "", &(command + &table.html()))
+}

@@ -1,0 +1,88 @@
+//! Faults: what was done, when it was in force, and what the witness saw of it.
+
+use gauntlet_core::{
+    evidence::{Event, Side, What},
+    plan::{FaultPlan, Plan},
+    step::StepId,
+};
+use serde::Serialize;
+
+use super::Clock;
+
+/// One fault.
+#[derive(Debug, Clone, Serialize)]
+pub struct FaultStory {
+    /// What a reader calls it: `pause service-2`.
+    pub title: String,
+    /// Its kind.
+    pub kind: String,
+    /// When it should begin.
+    pub planned_s: f64,
+    /// When its first act was about to be applied.
+    pub began_s: Option<f64>,
+    /// When its effect was proved.
+    pub entered_s: Option<f64>,
+    /// When its undo began.
+    pub healing_s: Option<f64>,
+    /// When it was proved that nothing of it was left.
+    pub healed_s: Option<f64>,
+    /// What was done, pinned.
+    pub acts: Vec<String>,
+    /// What the witness read.
+    pub proofs: Vec<ProofStory>,
+}
+
+/// One proof of a fault.
+#[derive(Debug, Clone, Serialize)]
+pub struct ProofStory {
+    /// When it was read.
+    pub at_s: Option<f64>,
+    /// Whether it shows the effect or that nothing is left.
+    pub side: Side,
+    /// The question and the answer that counts.
+    pub proof: String,
+    /// What was read.
+    pub reading: String,
+}
+
+pub(super) fn fold(plan: &Plan, events: &[Event], clock: Clock) -> Vec<FaultStory> {
+    plan.faults.iter().map(|fault| FaultStory::of(fault, events, clock)).collect()
+}
+
+impl FaultStory {
+    fn of(fault: &FaultPlan, events: &[Event], clock: Clock) -> Self {
+        let mut story = Self {
+            title: fault.title.clone(),
+            kind: fault.kind.to_string(),
+            planned_s: fault.begins.as_secs_f64(),
+            began_s: None,
+            entered_s: None,
+            healing_s: None,
+            healed_s: None,
+            acts: Vec::new(),
+            proofs: Vec::new(),
+        };
+        let own = |step: &StepId| fault.track.steps.iter().any(|known| known.id == *step);
+        events.iter().for_each(|event| story.see(event, clock.load_s(event.at_us), own));
+        story
+    }
+
+    fn see(&mut self, event: &Event, at_s: Option<f64>, own: impl Fn(&StepId) -> bool) {
+        match &event.what {
+            What::Entering { step, acts } if own(step) => {
+                self.began_s = self.began_s.or(at_s);
+                self.acts.extend(acts.iter().map(ToString::to_string));
+            }
+            What::Entered { step } if own(step) => self.entered_s = at_s,
+            What::Healing { step } if own(step) => self.healing_s = self.healing_s.or(at_s),
+            What::Healed { step } if own(step) => self.healed_s = at_s,
+            What::Proved { step, side, proof, reading } if own(step) => self.proofs.push(ProofStory {
+                at_s,
+                side: *side,
+                proof: proof.clone(),
+                reading: reading.0.clone(),
+            }),
+            _ => {}
+        }
+    }
+}
