@@ -16,6 +16,14 @@ pub const MAX_NOTE: usize = 2_000;
 /// What a client writes: a named question.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "name": "dose-42",
+    "query": {
+        "model": {"nodes": [{"name": "dose"}, {"name": "recovery"}],
+                  "edges": [{"from": "dose", "to": "recovery", "weight": 2.0}]},
+        "treatment": "dose", "outcome": "recovery", "samples": 1000, "seed": 7
+    }
+}))]
 pub struct Draft {
     /// A name; need not be unique.
     #[schema(

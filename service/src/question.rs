@@ -52,6 +52,14 @@ pub struct Edge {
 /// What would the outcome's mean change by if the treatment were set, everywhere, to one value instead of the other?
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "model": {
+        "nodes": [{"name": "age"}, {"name": "dose"}, {"name": "recovery", "noise_std": 0.5}],
+        "edges": [{"from": "age", "to": "dose", "weight": 0.5}, {"from": "age", "to": "recovery", "weight": -1.0},
+                  {"from": "dose", "to": "recovery", "weight": 2.0}]
+    },
+    "treatment": "dose", "outcome": "recovery", "samples": 1000, "seed": 7
+}))]
 pub struct Question {
     /// The model to intervene on.
     pub model: Model,

@@ -121,7 +121,7 @@ impl ApiError {
             Self::NoRoute => (StatusCode::NOT_FOUND, "no_such_route"),
             Self::NoMethod => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
             Self::NoExperiment => (StatusCode::NOT_FOUND, "no_such_experiment"),
-            Self::NoRun => (StatusCode::NOT_FOUND, "not_run_yet"),
+            Self::NoRun => (StatusCode::CONFLICT, "not_run_yet"),
             Self::SlowBody => (StatusCode::REQUEST_TIMEOUT, "slow_body"),
             Self::CutBody => (StatusCode::BAD_REQUEST, "incomplete_body"),
             Self::Large(_) => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),

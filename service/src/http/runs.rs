@@ -54,7 +54,8 @@ pub(super) async fn start(
     params(("id" = Uuid, Path, description = "The experiment.")),
     responses((status = 200, description = "The latest run, with its answer once it is finished.", body = Run),
               (status = 400, description = "The id is no UUID.", body = ErrorBody),
-              (status = 404, description = "No such experiment, or it was not run.", body = ErrorBody), StoreErrors))]
+              (status = 404, description = "No such experiment.", body = ErrorBody),
+              (status = 409, description = "It was not run yet.", body = ErrorBody), StoreErrors))]
 pub(super) async fn results(State(app): State<Arc<App>>, Id(id): Id) -> Result<Json<Run>, ApiError> {
     let latest = app.store.latest_run(id).await?.ok_or(ApiError::NoExperiment)?;
     latest.map(Json).ok_or(ApiError::NoRun)

@@ -31,7 +31,8 @@ async fn a_run_has_the_answer_that_the_same_question_has() {
     let world = World::new().await;
     let replica = world.ready("one", &[]).await;
     let path = experiment(&replica, question(1000, 7)).await;
-    assert_eq!(replica.get(&format!("{path}/results")).await.code(), "not_run_yet");
+    let early = replica.get(&format!("{path}/results")).await;
+    assert_eq!((early.status, early.code().as_str()), (409, "not_run_yet"));
     let asked = replica.post_with(&format!("{path}/run"), &[("idempotency-key", "r1")], &json!({})).await;
     assert_eq!(asked.status, 202, "{}", asked.text);
     let run = in_state(&replica, &path, "finished").await;
