@@ -85,6 +85,9 @@ pub enum RecordError {
     },
 }
 
+/// Every run by name, with its record or why it cannot be read.
+pub type Listed = Vec<(String, Result<Record, RecordError>)>;
+
 /// The directory of all records: `$XDG_STATE_HOME/gauntlet`, or below `~/.local/state`, or below `/var/tmp`.
 pub fn state_dir() -> PathBuf {
     let absolute = |name: &str| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
@@ -122,7 +125,7 @@ impl Record {
     }
 
     /// Every run in the directory by name, with its record or why it cannot be read.
-    pub fn list(state: &Path) -> Result<Vec<(String, Result<Self, RecordError>)>, RecordError> {
+    pub fn list(state: &Path) -> Result<Listed, RecordError> {
         let io = |source| RecordError::Io { path: state.to_owned(), source };
         let entries = match fs::read_dir(state) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(vec![]),

@@ -1,5 +1,7 @@
 //! Integration tests: real processes, one binary.
 
+#![cfg(test)]
+
 mod ground;
 mod target;
 mod database;
@@ -7,3 +9,8 @@ mod ingress;
 mod journal;
 mod report;
 mod synthetic;
+mod crash;
+mod layout;
+mod machine;
+mod sigkill;
+mod stage;

@@ -33,11 +33,6 @@ pub struct LocalTarget {
     layout: Arc<Layout>,
 }
 
-/// What it can do on every machine.
-pub fn abilities() -> BTreeSet<Ability> {
-    BTreeSet::from([Ability::Start, Ability::Kill, Ability::Pause])
-}
-
 impl LocalTarget {
     /// A target for one run. Nothing is touched before `apply`.
     pub fn new(system: Arc<System>, layout: Arc<Layout>) -> Self {
