@@ -2,7 +2,7 @@
 //!
 //! Reading order:
 //!
-//! - [`unit`], [`name`], [`seed`]: quantities with units, names, seeded draws
+//! - [`mod@unit`], [`name`], [`seed`]: quantities with units, names, seeded draws
 //! - [`yaml`]: files with places, and mistakes that name place, reason and mend
 //! - [`act`], [`proof`], [`step`], [`receipt`]: everything that acts is a step
 //! - [`port`]: the doors to the world: target, witness, ledger

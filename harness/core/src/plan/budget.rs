@@ -116,3 +116,65 @@ fn down<'a>(units: impl Iterator<Item = &'a &'a Unit>) -> BTreeMap<&'a Name, usi
     }
     down
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use crate::{
+        act::Ability,
+        plan::{Known, plan},
+        scenario, system,
+    };
+
+    const SYSTEM: &str = "format: 1\nname: x\ncomponents:\n  web: { replicas: 4, ports: [http], ready: { tcp: { port: http } } }\n  \
+                          api: { replicas: 2, ports: [http], ready: { tcp: { port: http } } }\n\
+                          endpoint: { component: web, port: http }\nbehaviours: { get: { steps: [{ method: GET, path: / }] } }\n";
+
+    /// What is said of faults, each of one line: kind and component, replica, second, length.
+    fn told(faults: &[(&str, u16, u16, u16)], tolerates: &str) -> Vec<String> {
+        let line = |(kind, pick, at, lasts): &(&str, u16, u16, u16)| {
+            format!("  - {{ {kind}, pick: [{pick}], at: fault + {at}s, for: {lasts}s }}\n")
+        };
+        let faults: String = faults.iter().map(line).collect();
+        let text = format!(
+            "hypothesis: h\nsystem: s.yml\nphases: {{ fault: 60s }}\nfaults:\n{faults}{tolerates}\n\
+             load: [{{ behaviour: get, arrivals: {{ constant: 10/s }} }}]\nobjectives: [errors < 1%]\n"
+        );
+        let system = system::read(SYSTEM).unwrap();
+        let abilities = BTreeSet::from([Ability::Start, Ability::Kill, Ability::Pause]);
+        let known = Known { system: &system, target: "any", abilities };
+        let planned = plan("x", &scenario::read(text).unwrap(), &known);
+        planned.err().unwrap_or_default().into_iter().map(|mistake| mistake.what).collect()
+    }
+
+    #[test]
+    fn faults_one_after_the_other_count_alone_once_the_first_has_settled() {
+        let later =
+            |at| told(&[("kill: web", 1, 0, 10), ("pause: web", 2, at, 5)], "tolerates: { web: 1 of 4 }");
+        assert!(later(15).is_empty());
+        assert_eq!(later(14), ["2 replicas of `web` would be down at 14s; 1 may be"]);
+    }
+
+    #[test]
+    fn all_but_one_may_be_down_unless_said() {
+        let three = [("kill: web", 1, 0, 10), ("kill: web", 2, 1, 10), ("pause: web", 3, 2, 10)];
+        assert!(told(&three, "").is_empty());
+        let four: Vec<_> = three.into_iter().chain([("pause: web", 4, 3, 10)]).collect();
+        assert_eq!(told(&four, ""), ["4 replicas of `web` would be down at 3s; 3 may be"]);
+    }
+
+    #[test]
+    fn components_are_counted_apart() {
+        assert!(
+            told(&[("kill: web", 1, 0, 10), ("kill: api", 1, 0, 10)], "tolerates: { web: 1 of 4 }")
+                .is_empty()
+        );
+    }
+
+    #[test]
+    fn one_replica_is_held_by_one_fault_at_a_time() {
+        let said = told(&[("kill: web", 1, 0, 10), ("pause: web", 1, 12, 5)], "");
+        assert_eq!(said, ["`web-1` is still held by `kill web-1` (0s to 15s)"]);
+    }
+}

@@ -34,6 +34,10 @@ pub(super) fn load(book: &mut Book<'_>, scenario: &Scenario, system: &System, ph
         let what = "nothing may be in flight, so nothing is sent";
         book.say(Mistake::at("generator.in-flight", what).mend("write 1 or more"));
     }
+    if scenario.generator.sent.fraction() > 1.0 {
+        let what = "more than the whole schedule is never sent";
+        book.say(Mistake::at("generator.sent", what).mend("write at most 100%"));
+    }
     for (index, written) in scenario.load.iter().enumerate() {
         let stream = stream(&mut plan, written, system, phases);
         let stream = book.keep(&format!("load[{index}]"), stream);

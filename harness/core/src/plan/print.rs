@@ -124,5 +124,7 @@ fn objective(out: &mut Lines, objective: &Objective) {
         Measure::Memory { .. } => "over the whole run".to_owned(),
         Measure::Metric { .. } => format!("over {} together", phases.join(", ")),
     };
-    out.line(1, format!("{}, {where_}, on {} samples or more", objective.text, objective.least));
+    let least =
+        if objective.least > 1 { format!(", on {} samples or more", objective.least) } else { String::new() };
+    out.line(1, format!("{}, {where_}{least}", objective.text));
 }

@@ -56,7 +56,9 @@ mod tests {
     use super::{moment, phases};
     use crate::{scenario, yaml::Book};
 
-    fn lines(written: &str) -> (Vec<(String, u64, u64, bool)>, Vec<String>) {
+    type Line = (String, u64, u64, bool);
+
+    fn lines(written: &str) -> (Vec<Line>, Vec<String>) {
         let text = format!("hypothesis: h\nsystem: s.yml\nphases: {written}\n");
         let scenario = scenario::read(text).unwrap();
         let mut book = Book::new(&scenario.places);

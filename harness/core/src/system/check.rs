@@ -62,8 +62,11 @@ fn check_component(book: &mut Book<'_>, system: &System, name: &Name, component:
             None => {
                 book.say(Mistake::unknown(at, "component", used.as_str(), strs(system.components.keys())))
             }
-            Some(other) if other >= own => {
-                let what = format!("`{used}` starts after `{name}`, which uses it");
+            Some(other) if other == own => {
+                book.say(Mistake::at(at, format!("`{name}` uses itself")).mend("take it out"));
+            }
+            Some(other) if other > own => {
+                let what = format!("`{name}` uses `{used}`, which does not start before it");
                 book.say(
                     Mistake::at(at, what)
                         .mend(format!("write `{used}` above `{name}`: components start in order")),
@@ -199,7 +202,7 @@ behaviours:
     #[test]
     fn unknown_names_are_told_with_place_and_mend() {
         insta::assert_snapshot!(told("uses: [store]", "uses: [stroe]"), @"x.yml:10:12: unknown component `stroe`; did you mean `store`?");
-        insta::assert_snapshot!(told("uses: [store]", "uses: [web]"), @"x.yml:10:12: `web` starts after `web`, which uses it; write `web` above `web`: components start in order");
+        insta::assert_snapshot!(told("    ports: [sql]", "    ports: [sql]\n    uses: [web]"), @"x.yml:7:12: `store` uses `web`, which does not start before it; write `web` above `store`: components start in order");
         insta::assert_snapshot!(told("component: web, port: http", "component: web, port: htp"), @"x.yml:14:35: unknown port `htp`; did you mean `http`?");
         insta::assert_snapshot!(told("component: web, port: http", "component: wbe, port: http"), @"x.yml:14:24: unknown component `wbe`; did you mean `web`?");
         insta::assert_snapshot!(told("tcp: { port: http }", "tcp: { port: https }"), @"x.yml:12:5: unknown port `https`; did you mean `http`?");

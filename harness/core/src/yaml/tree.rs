@@ -129,6 +129,13 @@ mod tests {
     }
 
     #[test]
+    fn a_byte_order_mark_and_carriage_returns_change_nothing() {
+        let root = tree("\u{feff}version: 1.10\r\nname: x\r\n".as_bytes()).unwrap();
+        let Value::Number(_, spelling) = &root.get("version").unwrap().value else { panic!("{root:?}") };
+        assert_eq!((spelling.as_str(), root.get("name").unwrap().place.line), ("1.10", 2));
+    }
+
+    #[test]
     fn merged_keys_come_from_the_anchor_and_own_keys_win() {
         let root = tree(b"a: &a { x: 1, y: 2 }\nb:\n  <<: *a\n  y: three\n").unwrap();
         let b = root.get("b").unwrap();

@@ -125,6 +125,10 @@ fn an_objective_that_is_impossible_or_the_wrong_way_round_is_told() {
     insta::assert_snapshot!(with("p95 < 200ms", "p95 > 200ms"), @"loss.yml:13:5: `p95 > 200ms` asks for a value that is too high; write `p95 < 200ms`");
     insta::assert_snapshot!(with("p95 < 200ms", "p95 < 0s"), @"loss.yml:13:5: nothing is below 0s; write a bound over 0");
     insta::assert_snapshot!(with("p95 < 200ms", "p95 = 200ms"), @r#"loss.yml:13:5: "p95 = 200ms" is no objective: it compares nothing; write it like `p95 < 200ms`"#);
+    insta::assert_snapshot!(told(format!("{SCENARIO}generator: {{ sent: 101%, in-flight: 0 }}\n")), @r"
+    loss.yml:22:20: more than the whole schedule is never sent; write at most 100%
+    loss.yml:22:37: nothing may be in flight, so nothing is sent; write 1 or more
+    ");
     insta::assert_snapshot!(with("errors < 0.5%", "errors < 150%"), @"loss.yml:15:5: `errors` is never over 100%; write at most 100%");
     insta::assert_snapshot!(with("cpu of web < 70%", "cpu of store < 70%"), @"loss.yml:18:5: `store` has no allotment to compare its CPU time with; add `allotment: { cpu: 0.5 }` to it in the system file");
     insta::assert_snapshot!(with("cpu of web < 70%", "cpu < 70%"), @"loss.yml:18:5: `cpu` needs a component; write `cpu of COMPONENT < 70%`");

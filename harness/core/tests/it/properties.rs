@@ -86,8 +86,6 @@ fn down(plan: &Plan, at: Duration) -> usize {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
-
     #[test]
     fn reading_any_text_never_panics(text in "\\PC*") {
         let _ = (scenario::read(&text), system::read(&text));
