@@ -4,6 +4,8 @@
 
 mod ate;
 mod client;
+#[cfg(feature = "defects")]
+mod defects;
 mod drain;
 mod experiments;
 mod openapi;

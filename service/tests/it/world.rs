@@ -129,7 +129,12 @@ impl World {
 
     /// Starts a replica and waits until it listens.
     pub(crate) fn start(&self, name: &str, settings: &[(&str, &str)]) -> Replica {
-        let mut command = command(env!("CARGO_BIN_EXE_causal-service"));
+        self.start_binary(env!("CARGO_BIN_EXE_causal-service"), name, settings)
+    }
+
+    /// Starts another build of the service.
+    pub(crate) fn start_binary(&self, binary: &str, name: &str, settings: &[(&str, &str)]) -> Replica {
+        let mut command = command(binary);
         command.env_clear().stdout(Stdio::piped());
         command.envs([("HOST", "127.0.0.1"), ("PORT", "0"), ("METRICS_PORT", "0"), ("REPLICA", name)]);
         command.envs([("DATABASE_URL", self.database_url()), ("REDIS_URL", self.redis_url())]);
