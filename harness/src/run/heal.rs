@@ -20,6 +20,8 @@ use super::{prove::prove, world::World};
 const UNDO_BUDGET: Duration = Duration::from_secs(12);
 /// How long a unit that this heal ended may take to be seen as gone.
 const REMOVED_WITHIN: Duration = Duration::from_secs(10);
+/// What the witness reads where nothing is.
+const ABSENT: &str = "absent";
 
 /// Undoes receipts (oldest first in `receipts`) and clears those that are proved to be gone. Answers what is left.
 pub async fn heal(receipts: &[Receipt], world: &World) -> Vec<Trouble> {
@@ -28,10 +30,17 @@ pub async fn heal(receipts: &[Receipt], world: &World) -> Vec<Trouble> {
     }
     let undos: Vec<Act> = receipts.iter().rev().flat_map(|receipt| receipt.undo.iter().cloned()).collect();
     let mut residue = undo(&undos, world).await;
-    let removed: BTreeSet<&Unit> = undos.iter().filter_map(ended).collect();
     // Every undo comes before any proof, so that no proof waits for what a later undo repairs.
-    for receipt in receipts {
-        let left = gone(receipt, &removed, world).await;
+    let removed: BTreeSet<&Unit> = undos.iter().filter_map(ended).collect();
+    residue.extend(settle(receipts, &removed, world).await);
+    residue
+}
+
+/// Proves and clears, newest first: killed in between, what is left still knows that the older steps stand below it.
+async fn settle(receipts: &[Receipt], removed: &BTreeSet<&Unit>, world: &World) -> Vec<Trouble> {
+    let mut residue = vec![];
+    for receipt in receipts.iter().rev() {
+        let left = gone(receipt, removed, world).await;
         if left.is_empty() {
             match world.ledger.clear(&receipt.step).await {
                 Ok(()) => world.say(What::Healed { step: receipt.step.clone() }),
@@ -101,7 +110,7 @@ fn is_removed(proof: &Proof, removed: &BTreeSet<&Unit>) -> bool {
 
 fn absent(proof: &Proof) -> Proof {
     let ask = Query::Process { at: Place::of(at(proof).unit.clone()) };
-    Proof { ask, expect: Expect::Is("absent".into()), within: REMOVED_WITHIN }
+    Proof { ask, expect: Expect::Is(ABSENT.into()), within: REMOVED_WITHIN }
 }
 
 fn at(proof: &Proof) -> &Place {
@@ -120,17 +129,39 @@ fn ended(act: &Act) -> Option<&Unit> {
 /// Heals everything that the ledger holds, then removes what bears the run's mark. `before_ground` runs when all
 /// replicas are ended and their files still exist.
 pub async fn unwind(world: &World, before_ground: impl FnOnce()) -> Vec<Trouble> {
-    let mut residue = vec![];
-    match world.ledger.open().await {
+    let residue = match world.ledger.open().await {
         Ok(open) => {
             let (ground, rest): (Vec<Receipt>, Vec<Receipt>) = open.into_iter().partition(on_ground);
-            residue.extend(heal(&rest, world).await);
-            before_ground();
-            residue.extend(heal(&ground, world).await);
+            if ground.is_empty() {
+                heal(&rest, world).await
+            } else {
+                // A ground that an earlier heal ended took everything along: nothing is started on it again.
+                if stands(world).await {
+                    heal(&rest, world).await;
+                }
+                before_ground();
+                end_ground(&ground, world).await
+            }
         }
+        Err(trouble) => vec![trouble],
+    };
+    let swept = sweep(world).await;
+    residue.into_iter().chain(swept).collect()
+}
+
+async fn stands(world: &World) -> bool {
+    let ask = Query::Process { at: Place::of(Unit::Ground) };
+    !matches!(world.witness.look(&ask).await, Ok(reading) if reading.0 == ABSENT)
+}
+
+/// Ends the ground. Once that is proved, whatever stood on it is gone with it, and so is every receipt.
+async fn end_ground(ground: &[Receipt], world: &World) -> Vec<Trouble> {
+    let undos: Vec<Act> = ground.iter().flat_map(|receipt| receipt.undo.iter().cloned()).collect();
+    let mut residue = undo(&undos, world).await;
+    match world.ledger.open().await {
+        Ok(open) => residue.extend(settle(&open, &BTreeSet::from([&Unit::Ground]), world).await),
         Err(trouble) => residue.push(trouble),
     }
-    residue.extend(sweep(world).await);
     residue
 }
 

@@ -56,8 +56,9 @@ impl Recorder {
     }
 
     /// Redraws the console.
-    pub fn tick(&self, since_load_began: Duration) {
-        lock(&self.console).tick(since_load_began);
+    pub fn tick(&self) {
+        let elapsed = Duration::from_micros(self.now_us());
+        lock(&self.console).tick(elapsed);
     }
 
     /// Ends the journal. Answers why it is incomplete, if it is.

@@ -25,7 +25,7 @@ pub async fn play(plan: &Plan, load: Load, sampler: Sampler, world: &World, reco
     let mut beside = JoinSet::new();
     beside.spawn(phases(plan.phases.clone(), zero, recorder.clone(), stop.clone()));
     let sampling = tokio::spawn(sample(sampler, recorder.clone()));
-    let drawing = tokio::spawn(redraw(zero, recorder.clone()));
+    let drawing = tokio::spawn(redraw(recorder.clone()));
     for fault in plan.faults.clone() {
         beside.spawn(faults::track(fault, zero, world.clone(), stop.clone()));
     }
@@ -60,10 +60,10 @@ async fn sample(mut sampler: Sampler, recorder: Arc<Recorder>) {
     }
 }
 
-async fn redraw(zero: Instant, recorder: Arc<Recorder>) {
+async fn redraw(recorder: Arc<Recorder>) {
     let mut ticks = interval(REDRAW_EVERY);
     loop {
         ticks.tick().await;
-        recorder.tick(zero.elapsed());
+        recorder.tick();
     }
 }

@@ -93,7 +93,7 @@ fn assert_nothing_left(system: &FakeSystem, at: u64, fuse: Fuse) {
     assert_eq!(system.violations(), Vec::<String>::new(), "{fuse:?} at call {at}");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn killed_at_any_call_a_run_is_healed_from_the_stored_data_alone() {
     for fuse in [Fuse::Hangs, Fuse::HangsAfter] {
         for at in 1..=calls_of_a_whole_run().await {
@@ -119,7 +119,7 @@ async fn killed_at_any_call_a_run_is_healed_from_the_stored_data_alone() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn whichever_call_fails_nothing_is_left_after_the_next_heal() {
     for fuse in [Fuse::Fails, Fuse::FailsAfter] {
         for at in 1..=calls_of_a_whole_run().await {
@@ -135,7 +135,7 @@ async fn whichever_call_fails_nothing_is_left_after_the_next_heal() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn every_undo_may_be_repeated() {
     let system = Arc::new(FakeSystem::default());
     let world = quiet(&system);
@@ -152,7 +152,7 @@ async fn every_undo_may_be_repeated() {
     assert_eq!(system.shape(), Vec::<String>::new());
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_fault_is_healed_while_the_system_goes_on() {
     let system = Arc::new(FakeSystem::default());
     let world = quiet(&system);
@@ -164,7 +164,7 @@ async fn a_fault_is_healed_while_the_system_goes_on() {
     assert_eq!(system.stored(), 2);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_pinned_undo_never_touches_a_successor() {
     let system = Arc::new(FakeSystem::default());
     let world = quiet(&system);
@@ -182,14 +182,14 @@ async fn a_pinned_undo_never_touches_a_successor() {
     assert!(system.shape().contains(&"service-2 Paused".to_owned()));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn acting_before_the_receipt_is_stored_is_noticed() {
     let system = Arc::new(FakeSystem::default());
     system.apply(&Act::Start { unit: Unit::Ground }).await.unwrap();
     assert_eq!(system.violations(), ["start ground without a receipt"]);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_effect_that_nobody_sees_is_an_error_and_stays_in_the_ledger() {
     let system = Arc::new(FakeSystem::default());
     let world = quiet(&system);
@@ -201,7 +201,7 @@ async fn an_effect_that_nobody_sees_is_an_error_and_stays_in_the_ledger() {
     assert_eq!(system.shape(), Vec::<String>::new());
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn prepare_reads_only() {
     let system = Arc::new(FakeSystem::default());
     let world = quiet(&system);
@@ -213,7 +213,7 @@ async fn prepare_reads_only() {
     assert_eq!(system.shape(), before);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn once_fenced_the_old_holder_enters_nothing_more() {
     let system = Arc::new(FakeSystem::default());
     system.fence().await.unwrap();
