@@ -19,7 +19,7 @@ use gauntlet_core::{
     evidence::Frame,
     plan::load::{LoadJob, LoadPlan},
 };
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, setpriority_process, setrlimit};
 use tokio::{runtime, sync::watch};
 
 use crate::{
@@ -47,6 +47,8 @@ struct Ready {
 
 /// How long the last frames may take once the load was stopped.
 const STOP_LIMIT: Duration = Duration::from_millis(400);
+/// The priority of generator threads, where it may be set.
+const NICE: i32 = -10;
 /// Files that are open besides connections.
 const OTHER_FILES: u64 = 64;
 
@@ -66,7 +68,7 @@ pub fn serve(
     mut output: impl Write + Send + 'static,
 ) -> Result<(), LoadError> {
     let mut input = BufReader::new(input);
-    let ready = match read_job(&mut input).and_then(Ready::new) {
+    let ready = match read_job(&mut input).and_then(|job| Ready::new(job, shards())) {
         Ok(ready) => ready,
         Err(error) => {
             let told =
@@ -100,13 +102,12 @@ fn read_job(input: &mut impl BufRead) -> Result<LoadJob, LoadError> {
 }
 
 impl Ready {
-    fn new(job: LoadJob) -> Result<Self, LoadError> {
+    fn new(job: LoadJob, shards: u64) -> Result<Self, LoadError> {
         let compiled = compile(&job)?;
         let refused = |source| LoadError::Address { authority: job.authority.clone(), source };
         let mut found = job.authority.to_socket_addrs().map_err(refused)?;
         let address = found.next().ok_or_else(|| refused(io::ErrorKind::NotFound.into()))?;
         let salt = Salt::draw().map_err(|e| resource("random seed")(io::Error::other(e)))?;
-        let shards = Shard::count(thread::available_parallelism().map_or(1, Into::into));
         let runtimes = (0..shards).map(|_| runtime()).collect::<Result<_, _>>()?;
         Ok(Self { plan: job.plan, compiled, address, salt, runtimes })
     }
@@ -137,6 +138,11 @@ impl Ready {
     }
 }
 
+/// How many threads offer load here.
+fn shards() -> u64 {
+    Shard::count(thread::available_parallelism().map_or(1, Into::into))
+}
+
 type Stopped = watch::Receiver<bool>;
 
 /// One thread for each runtime.
@@ -151,6 +157,7 @@ fn offer_all(
         let start = |(runtime, number): (runtime::Runtime, u64)| {
             let (client, schedule, shard) = (client(), arrivals(plan), Shard { number, of });
             scope.spawn(move || {
+                come_first();
                 let offered = until_stopped(&runtime, stopped, offer(Arc::clone(&client), schedule, shard));
                 // A stopped load still hands over the rows that it has.
                 client.rows.flush();
@@ -198,6 +205,14 @@ fn runtime() -> Result<runtime::Runtime, LoadError> {
 
 fn resource(what: &'static str) -> impl FnOnce(io::Error) -> LoadError {
     move |source| LoadError::Resource { what, source }
+}
+
+/// Puts this thread before the service's on a machine that they share: it needs little, and must not be late. Only a
+/// privileged user may; for others the schedule is kept as well as the machine allows, and lag is in the rows.
+fn come_first() {
+    if let Err(error) = setpriority_process(None, NICE) {
+        tracing::debug!(%error, "the generator runs at ordinary priority");
+    }
 }
 
 /// How many files may be open, after asking for as many as are allowed.
@@ -265,5 +280,60 @@ impl Patience {
     fn wait(&mut self, stopped: &Stopped) -> bool {
         thread::park_timeout(Self::STEP);
         !self.is_over(stopped)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::mpsc::sync_channel,
+        time::{Duration, Instant},
+    };
+
+    use gauntlet_core::evidence::{Class, Frame};
+    use serde_json::json;
+    use tokio::sync::watch;
+
+    use super::{Patience, Ready, STOP_LIMIT};
+    use crate::{compile::tests::job, schedule::arrivals};
+
+    #[test]
+    fn threads_share_the_schedule_without_gaps_and_without_doubles() {
+        let mut job = job(vec![json!({"method": "GET", "path": "/"})]);
+        // Nobody is let in, so every arrival leaves a row at once.
+        job.plan.in_flight = 0;
+        job.plan.streams[0].segments.iter_mut().for_each(|s| (s.from, s.to) = (500.0, 2_000.0));
+        let expected: Vec<u64> = arrivals(&job.plan).map(|arrival| arrival.at_us).collect();
+        let (frames, queue) = sync_channel(1_000);
+        let (_stop, stopped) = watch::channel(false);
+        Ready::new(job, 3).unwrap().offer(Instant::now(), &frames, &stopped).unwrap();
+        drop(frames);
+        let (mut seen, mut counts) = (Vec::new(), None);
+        for frame in queue {
+            assert!(counts.is_none(), "a frame behind the last");
+            match frame {
+                Frame::Rows(rows) => {
+                    assert!(rows.iter().all(|row| row.class == Class::Capped));
+                    assert!(rows.is_sorted_by_key(|row| row.done_us), "rows of one thread come as they end");
+                    seen.extend(rows.iter().map(|row| row.intended_us));
+                }
+                Frame::Ended(last) => counts = Some(last),
+                other => panic!("{other:?}"),
+            }
+        }
+        seen.sort_unstable();
+        assert_eq!(seen, expected);
+        assert_eq!(counts.unwrap().scheduled, expected.len() as u64);
+    }
+
+    #[test]
+    fn patience_is_endless_until_the_load_is_stopped() {
+        let (stop, stopped) = watch::channel(false);
+        let mut patience = Patience::default();
+        assert!((0..10).all(|_| patience.wait(&stopped)));
+        stop.send_replace(true);
+        let from = Instant::now();
+        while patience.wait(&stopped) {}
+        assert!((STOP_LIMIT..STOP_LIMIT + Duration::from_millis(500)).contains(&from.elapsed()));
     }
 }
