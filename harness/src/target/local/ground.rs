@@ -19,6 +19,8 @@ use crate::layout::Layout;
 
 /// Says that a directory was made by a run, and by which: nothing else is ever removed.
 const MARKER: &str = ".gauntlet-run";
+/// How often a removal that met a new process is taken up again.
+const ROUNDS: usize = 3;
 
 /// Makes the private directory with its secrets; what is there already is left alone.
 pub(super) fn start(system: &System, layout: &Layout) -> Result<(), Trouble> {
@@ -32,8 +34,19 @@ pub(super) fn start(system: &System, layout: &Layout) -> Result<(), Trouble> {
 pub(super) fn stop(layout: &Layout) -> Result<(), Trouble> {
     ours(layout, "stop ground")?;
     let private = process::canonical(&layout.private);
-    signal::tree(&private, Signal::Kill, || true)?;
-    remove(&layout.private).map_err(|e| Trouble::failed("stop ground", format!("{}: {e}", private.display())))
+    let kill = || signal::tree(&private, Signal::Kill, || true);
+    kill()?;
+    // A process that was being started when its starter died may come up, and write, until its directory is gone.
+    let mut removed = remove(&layout.private);
+    for _ in 0..ROUNDS {
+        if removed.is_ok() {
+            break;
+        }
+        kill()?;
+        removed = remove(&layout.private);
+    }
+    kill()?;
+    removed.map_err(|e| Trouble::failed("stop ground", format!("{}: {e}", private.display())))
 }
 
 /// Whether the private directory is there.
