@@ -35,24 +35,28 @@ pub fn sentence(verdict: &Verdict) -> String {
         0 => String::new(),
         more => format!("; and {more} more like it"),
     };
-    format!("{} – {what}{at}{seen}{more}.", means(state))
+    let claim = format!("“{what}”{at}");
+    match state {
+        State::Missed => format!("{claim} is missed{seen}{more}."),
+        State::Unknown => format!("{claim} could not be decided{seen}{more}."),
+        state => format!("{}: {claim} does not hold{seen}{more}.", means(state)),
+    }
 }
 
 fn passed(findings: &[Finding]) -> String {
-    let samples = findings.iter().map(|finding| finding.samples).max().unwrap_or(0);
+    let samples = || findings.iter().map(|finding| finding.samples);
+    let (fewest, most) = (samples().min().unwrap_or(0), samples().max().unwrap_or(0));
+    let (fewest, most) = (show::count(fewest), show::count(most));
     format!(
-        "{} hold; the best founded rests on {} samples.",
-        show::things(findings.len(), "finding"),
-        show::count(samples)
+        "All {} are met; each rests on {fewest} to {most} samples.",
+        show::things(findings.len(), "finding")
     )
 }
 
-/// What a state means for the run.
+/// What a state means for the run, whatever was looked at.
 fn means(state: State) -> &'static str {
     match state {
-        State::Met => "Met",
-        State::Missed => "Not met",
-        State::Unknown => "Could not be decided",
+        State::Met | State::Missed | State::Unknown => "As judged",
         State::Invalid => "The evidence is worth nothing",
         State::SetUp => "The system did not come up, so nothing was judged",
         State::Interrupted => "Interrupted",
@@ -109,7 +113,7 @@ mod tests {
     fn a_failed_run_names_the_first_objective_that_is_missed() {
         let missed = [finding("errors < 0.5%", State::Met), finding("p95 < 200ms", State::Missed)];
         let told = sentence(&Verdict::of(missed.to_vec()));
-        assert_eq!(told, "Not met – p95 < 200ms (fault): p95 312.0 ms.");
+        assert_eq!(told, "“p95 < 200ms” (fault) is missed: p95 312.0 ms.");
     }
 
     #[test]
@@ -117,7 +121,10 @@ mod tests {
         let both = [finding("p95 < 200ms", State::Unknown), finding("generator lag", State::Invalid)];
         let verdict = Verdict::of(both.to_vec());
         assert_eq!(verdict.outcome, Outcome::Inconclusive);
-        assert!(sentence(&verdict).starts_with("The evidence is worth nothing – generator lag"));
+        assert!(
+            sentence(&verdict)
+                .starts_with("The evidence is worth nothing: “generator lag” (fault) does not hold")
+        );
     }
 
     #[test]

@@ -56,6 +56,7 @@ pub(super) fn things(number: usize, thing: &str) -> String {
 pub(super) fn bytes(value: Option<f64>) -> String {
     match value {
         None => NONE.into(),
+        Some(bytes) if bytes < 1e3 => format!("{bytes:.0} B"),
         Some(bytes) if bytes < 1e6 => format!("{:.1} kB", bytes / 1e3),
         Some(bytes) if bytes < 1e9 => format!("{:.1} MB", bytes / 1e6),
         Some(bytes) => format!("{:.2} GB", bytes / 1e9),
@@ -73,11 +74,13 @@ pub(super) fn clock(seconds: f64) -> String {
     format!("{}:{:02}", whole / 60, whole % 60)
 }
 
-/// A value of a metric: whole numbers without a fraction.
+/// A value of a metric: large and whole numbers without a fraction.
 pub(super) fn value(value: Option<f64>) -> String {
     match value {
         None => NONE.into(),
-        Some(value) if (value - value.round()).abs() < 0.05 && (0.0..1e15).contains(&value) => {
+        Some(value)
+            if (0.0..1e15).contains(&value) && (value >= 100.0 || (value - value.round()).abs() < 0.05) =>
+        {
             count(value.round() as u64)
         }
         Some(value) => format!("{value:.1}"),

@@ -2,7 +2,10 @@
 
 use std::{fs, os::unix::fs::symlink, path::Path, time::Duration};
 
-use gauntlet::journal::{EVENTS, Journal, JournalError, METRICS, REQUESTS, Recorded};
+use gauntlet::{
+    journal::{EVENTS, Journal, JournalError, METRICS, REQUESTS, Recorded},
+    report::{FORMATS, Story},
+};
 use gauntlet_core::evidence::{Event, Evidence, What};
 use proptest::prelude::*;
 
@@ -244,8 +247,11 @@ proptest! {
         }
         fs::write(&path, &bytes).unwrap();
         match Recorded::open(dir.path()) {
-            // The report of what was read must not panic either.
-            Ok(recorded) => prop_assert!(!gauntlet::report::Story::of(&recorded).run.contains('\n')),
+            // What is read can be judged and shown, whatever it says.
+            Ok(recorded) => {
+                let (verdict, story) = (recorded.judge(), Story::of(&recorded));
+                FORMATS.iter().for_each(|format| drop((format.render)(&story, &verdict)));
+            }
             Err(error) => prop_assert!(error.to_string().contains(EVENTS), "{}", error),
         }
     }

@@ -79,7 +79,7 @@ pub(crate) fn plan(scenario: &str) -> Plan {
         comparison: if text.contains('<') { Comparison::Below } else { Comparison::Above },
         bound,
         phases: judged(),
-        least: 100,
+        least: 40,
     };
     let service = || name("service");
     Plan {
@@ -120,7 +120,10 @@ fn load() -> LoadPlan {
     let behaviours = ["ask-again", "ask-afresh", "record", "look-up"];
     let request = |behaviour: &str| {
         let (method, path) = if behaviour == "look-up" { ("GET", "/experiments") } else { ("POST", "/ate") };
-        serde_json::from_value(json!({ "method": method, "path": path })).unwrap()
+        serde_json::from_value(
+            json!({ "method": method, "path": path, "expect": { "json": [{ "at": "/id" }] } }),
+        )
+        .unwrap()
     };
     let shares = [0.61, 0.09, 0.11, 0.19];
     LoadPlan {
@@ -225,8 +228,11 @@ fn events(plan: Plan) -> Vec<Event> {
     fault_events(&mut all, &kill[0], KILL, "absent", "ready");
     fault_events(&mut all, &pause[0], PAUSE, "paused", "running");
     all.push((ZERO_US + 65_000_000, What::LoadEnded(counts())));
-    all.push((ZERO_US + 66_000_000, What::Healing { step: set_up[0].0.clone() }));
-    all.push((ZERO_US + 67_000_000, What::Healed { step: set_up[0].0.clone() }));
+    for (number, (step, _)) in set_up.iter().rev().enumerate() {
+        let at = ZERO_US + 66_000_000 + 500_000 * number as u64;
+        all.push((at, What::Healing { step: step.clone() }));
+        all.push((at + 400_000, What::Healed { step: step.clone() }));
+    }
     all.push((ZERO_US + 67_200_000, What::Ended));
     all.sort_by_key(|(at, _)| *at);
     all.into_iter().map(|(at_us, what)| Event { at_us, what }).collect()
@@ -265,8 +271,8 @@ fn fault_events(
 fn counts() -> LoadCounts {
     LoadCounts {
         scheduled: 65 * RATE,
-        sent: 65 * RATE - 3,
-        capped: 3,
+        sent: 65 * RATE,
+        capped: 0,
         in_flight_cap: 2_000,
         in_flight_peak: 61,
         rows_refused: 0,
@@ -283,7 +289,7 @@ fn rows(plan: &Plan) -> Vec<Request> {
         rows.push(row(at as u64 % 65_000_000, &mut draws));
     }
     let audits: Vec<Request> =
-        rows.iter().filter(|row| row.operation == Operation::Write).take(200).map(audit).collect();
+        rows.iter().filter(|row| row.operation == Operation::Write).map(audit).collect();
     rows.extend(audits);
     // As it would arrive: by the time at which each was done.
     rows.sort_by_key(|row| row.done_us);

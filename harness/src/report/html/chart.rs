@@ -52,7 +52,7 @@ impl Chart<'_> {
         let lines: String =
             self.lines.iter().map(|line| line.draw(|s| plot.x(s), |v| plot.y(v), bar)).collect();
         let parts =
-            [plot.phases(), plot.faults(&rows), plot.grid(), plot.bounds(), lines, plot.tips()].concat();
+            [plot.phases(), plot.faults(&rows), plot.grid(), lines, plot.bounds(), plot.tips()].concat();
         format!(
             "<svg class=\"chart\" viewBox=\"0 0 {width} {height:.0}\" role=\"img\" aria-label=\"{}\">\n{parts}</svg>\n",
             Text(self.title)
@@ -141,7 +141,7 @@ impl Plot<'_> {
     fn grid(&self) -> String {
         let mut svg = String::new();
         let right = self.chart.size.0 - RIGHT;
-        for tick in self.chart.scale.ticks() {
+        for tick in self.chart.scale.ticks(self.chart.size.1) {
             let y = self.y(tick);
             svg += &format!("<path class=\"grid\" d=\"M{LEFT} {y:.1}H{right}\"/>");
             svg += &text("tick end", LEFT - 6.0, y + 3.5, &(self.chart.unit)(tick));
@@ -161,7 +161,9 @@ impl Plot<'_> {
         let bound = |(value, name): &(f64, String)| {
             let y = self.y(*value);
             let line = format!("<path class=\"bound\" d=\"M{LEFT} {y:.1}H{right}\"/>");
-            line + &text("bound-name end", right - 4.0, y - 4.0, name)
+            // Below the line where there is no room above it.
+            let name_y = if y - self.top < 14.0 { y + 13.0 } else { y - 4.0 };
+            line + &text("bound-name end", right - 4.0, name_y, name)
         };
         self.chart.bounds.iter().map(bound).collect()
     }

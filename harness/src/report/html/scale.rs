@@ -40,11 +40,11 @@ impl Scale {
         place.clamp(0.0, 1.0)
     }
 
-    /// The values that are named.
-    pub(super) fn ticks(self) -> Vec<f64> {
+    /// The values that are named on a scale of this height.
+    pub(super) fn ticks(self, height: f64) -> Vec<f64> {
         match self {
             Scale::Linear(top) => {
-                let step = step(top, 5.0);
+                let step = step(top, (height / 24.0).floor().clamp(2.0, 5.0));
                 (0..=5)
                     .map(|number| f64::from(number) * step)
                     .take_while(|tick| *tick <= top * 1.001)
@@ -108,14 +108,14 @@ mod tests {
         let scale = Scale::fitting([3.0, 12.0, 900.0].into_iter());
         assert_eq!(scale, Scale::Log(2.0, 1_000.0));
         assert!((scale.place(2.0), scale.place(1_000.0)) == (0.0, 1.0));
-        assert_eq!(scale.ticks(), [2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1_000.0]);
+        assert_eq!(scale.ticks(250.0), [2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1_000.0]);
     }
 
     #[test]
     fn latencies_that_are_alike_stand_on_a_linear_scale() {
         assert_eq!(Scale::fitting([3.0, 12.0, 18.0].into_iter()), Scale::Linear(20.0));
         assert_eq!(
-            Scale::Linear(20.0).ticks(),
+            Scale::Linear(20.0).ticks(250.0),
             [0.0, 5.0, 10.0, 15.0, 20.0].map(|tick: f64| tick * 0.8).map(|t| t / 0.8)
         );
     }
@@ -139,7 +139,7 @@ mod tests {
                 let place = scale.place(value);
                 prop_assert!((0.0..=1.0).contains(&place), "{} on {:?} at {}", value, scale, place);
             }
-            prop_assert!(scale.ticks().len() <= 24, "{:?}", scale.ticks());
+            prop_assert!(scale.ticks(250.0).len() <= 24, "{:?}", scale);
         }
     }
 }

@@ -7,10 +7,10 @@ use crate::report::{
     Story,
     escape::Text,
     reason, show,
-    story::{BehaviourStory, FaultStory, Gain, GainKind, Moment, MomentKind, PhaseStory, Quantiles},
+    story::{BehaviourStory, FaultStory, Gain, GainKind, Moment, MomentKind, PhaseStory},
 };
 
-/// Columns by their heads; a head that begins with `#` is of numbers.
+/// Columns by their heads; a head that begins with `#` is of numbers, one that begins with `=` is never broken.
 struct Table {
     heads: &'static [&'static str],
     rows: String,
@@ -23,7 +23,7 @@ impl Table {
 
     /// A row of cells, which are HTML.
     fn row<const N: usize>(&mut self, cells: [String; N]) {
-        let cell = |(head, cell): (&&str, String)| format!("<td{}>{cell}</td>", number(head));
+        let cell = |(head, cell): (&&str, String)| format!("<td{}>{cell}</td>", class(head));
         let cells: String = self.heads.iter().zip(cells).map(cell).collect();
         self.rows += &format!("<tr>{cells}</tr>\n");
     }
@@ -33,7 +33,7 @@ impl Table {
             return String::new();
         }
         let head = |head: &&str| {
-            format!("<th scope=\"col\"{}>{}</th>", number(head), Text(head.trim_start_matches('#')))
+            format!("<th scope=\"col\"{}>{}</th>", class(head), Text(head.trim_start_matches(['#', '='])))
         };
         let heads: String = self.heads.iter().map(head).collect();
         format!(
@@ -43,8 +43,12 @@ impl Table {
     }
 }
 
-fn number(head: &str) -> &'static str {
-    if head.starts_with('#') { " class=\"number\"" } else { "" }
+fn class(head: &str) -> &'static str {
+    match head.chars().next() {
+        Some('#') => " class=\"number\"",
+        Some('=') => " class=\"whole\"",
+        _ => "",
+    }
 }
 
 fn text(value: impl std::fmt::Display) -> String {
@@ -69,11 +73,12 @@ fn measured(finding: &Finding) -> String {
 pub(super) fn objectives(story: &Story, verdict: &Verdict) -> String {
     let texts: Vec<String> = story.objectives.iter().map(|objective| objective.text.clone()).collect();
     let (own, _) = reason::split(verdict, &texts);
-    let mut table = Table::new(&["objective", "at", "measured", "bound", "#samples", "state"]);
-    for finding in &own {
+    let mut table = Table::new(&["=objective", "=at", "measured", "=bound", "#samples", "state"]);
+    for (index, finding) in own.iter().enumerate() {
+        let again = index > 0 && own[index - 1].what == finding.what;
         let bound = story.objectives.iter().find(|objective| objective.text == finding.what);
         table.row([
-            format!("<b>{}</b>", Text(&finding.what)),
+            if again { String::new() } else { format!("<b>{}</b>", Text(&finding.what)) },
             text(finding.at.as_deref().unwrap_or("judged phases")),
             measured(finding),
             text(bound.map_or("", |objective| &objective.bound)),
@@ -99,7 +104,7 @@ pub(super) fn objectives(story: &Story, verdict: &Verdict) -> String {
 
 pub(super) fn checks(story: &Story, verdict: &Verdict) -> String {
     let texts: Vec<String> = story.objectives.iter().map(|objective| objective.text.clone()).collect();
-    let mut table = Table::new(&["check", "at", "measured", "#samples", "state"]);
+    let mut table = Table::new(&["check", "=at", "measured", "#samples", "state"]);
     for finding in reason::split(verdict, &texts).1 {
         table.row([
             format!("<b>{}</b><small>{}</small>", Text(&finding.what), Text(&finding.judge)),
@@ -119,7 +124,6 @@ pub(super) fn phases(story: &Story) -> String {
         "#offered",
         "#right",
         "#errors",
-        "latency",
         "#p50",
         "#p90",
         "#p95",
@@ -128,44 +132,36 @@ pub(super) fn phases(story: &Story) -> String {
         "#longest",
     ]);
     for phase in &story.phases {
-        let PhaseStory { requests, latency_ms, raw_latency_ms, .. } = phase;
-        let judged = if phase.judged { "" } else { "<small>not judged</small>" };
-        let span = format!("<small>{} to {} s</small>", phase.begins_s, phase.ends_s);
-        let row = |first: [String; 5], kind: &str, of: &Quantiles| {
-            let [a, b, c, d, e] = first;
-            let ms = |value| show::percentile(value, *requests);
-            [
-                a,
-                b,
-                c,
-                d,
-                e,
-                kind.into(),
-                ms(of.p50),
-                ms(of.p90),
-                ms(of.p95),
-                ms(of.p99),
-                ms(of.p999),
-                show::ms(of.max),
-            ]
+        let PhaseStory { requests, latency_ms: of, raw_latency_ms: raw, .. } = phase;
+        let both = |of, raw| {
+            let show = |value| show::percentile(value, *requests);
+            format!("{}<small>{}</small>", show(of), show(raw))
         };
-        let first = [
-            format!("<b>{}</b>{span}{judged}", Text(&phase.name)),
+        let judged = if phase.judged { "" } else { "<small>not judged</small>" };
+        let classes = phase.classes.iter().filter(|(class, _)| **class != "ok");
+        let classes: Vec<String> = classes.map(|(class, count)| format!("{class} {count}")).collect();
+        table.row([
+            format!(
+                "<b>{}</b><small>{} to {} s</small>{judged}",
+                Text(&phase.name),
+                phase.begins_s,
+                phase.ends_s
+            ),
             show::count(*requests),
             show::rate(phase.offered_per_s),
             show::rate(phase.right_per_s),
-            show::share(phase.errors),
-        ];
-        table.row(row(first, "corrected", latency_ms));
-        let classes = phase.classes.iter().filter(|(class, _)| **class != "ok");
-        let classes: Vec<String> = classes.map(|(class, count)| format!("{class} {count}")).collect();
-        let blank = || String::new();
-        let under = [blank(), blank(), blank(), blank(), format!("<small>{}</small>", classes.join(", "))];
-        table.row(row(under, "<span class=\"quiet\">raw</span>", raw_latency_ms));
+            format!("{}<small>{}</small>", show::share(phase.errors), classes.join("<br/>")),
+            both(of.p50, raw.p50),
+            both(of.p90, raw.p90),
+            both(of.p95, raw.p95),
+            both(of.p99, raw.p99),
+            both(of.p999, raw.p999),
+            format!("{}<small>{}</small>", show::ms(of.max), show::ms(raw.max)),
+        ]);
     }
-    let about = "By intended start. Corrected: from the moment at which the schedule wanted the request sent, so that a stall is not \
-                 omitted; this is what is judged. Raw: from the moment at which it was sent. A request without a right answer \
-                 counts as endless.";
+    let about = "By intended start. Latency: from the moment at which the schedule wanted the request sent, so that a stall \
+                 is not omitted; this is what is judged. Below it, small: raw, from the moment at which it was sent. A \
+                 request without a right answer counts as endless.";
     section("Phases", about, &table.html())
 }
 

@@ -191,7 +191,9 @@ impl Clock {
 
     /// Seconds on the load's time line, negative before it; none when there was no load.
     fn load_s(self, at_us: u64) -> Option<f64> {
-        self.zero_us.map(|zero| seconds_of(at_us) - seconds_of(zero))
+        // Whole microseconds are subtracted, so that 27.01 s does not become 27.009999999999998.
+        let us = |zero: u64| i128::from(at_us) - i128::from(zero);
+        self.zero_us.map(|zero| us(zero) as f64 / 1e6)
     }
 
     /// A stretch of the load's time line on the run's clock.
