@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use axum::body::{Body, Bytes, HttpBody, to_bytes};
+use axum::body::{Body, HttpBody};
 use axum::extract::{FromRequest, Request};
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
+use http_body_util::BodyExt;
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 
@@ -13,6 +14,8 @@ use super::ApiError;
 
 /// The largest body.
 pub(super) const MAX_BODY: usize = 1024 * 1024;
+/// How much is read and thrown away, so that the client reads the refusal.
+const MAX_DISCARDED: usize = 8 * MAX_BODY;
 /// Time for a body to arrive.
 const ARRIVAL: Duration = Duration::from_secs(5);
 
@@ -31,18 +34,29 @@ impl<T: DeserializeOwned, S: Sync> FromRequest<S> for JsonBody<T> {
     }
 }
 
-async fn read(body: Body) -> Result<Bytes, ApiError> {
-    let announced = body.size_hint().lower();
-    if announced > MAX_BODY as u64 {
+async fn read(body: Body) -> Result<Vec<u8>, ApiError> {
+    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    if announced > MAX_DISCARDED {
         return Err(ApiError::Large(MAX_BODY));
     }
-    let arrived = tokio::time::timeout(ARRIVAL, to_bytes(body, MAX_BODY)).await;
-    arrived.map_err(|_| ApiError::SlowBody)?.map_err(|why| {
-        // The limit is the only reason that does not come from the connection.
-        let cut = std::error::Error::source(&why).is_some_and(|why| why.is::<axum::Error>());
-        let limited = format!("{why:?}").contains("LengthLimit");
-        if limited && !cut { ApiError::Large(MAX_BODY) } else { ApiError::CutBody }
-    })
+    tokio::time::timeout(ARRIVAL, collect(body, announced)).await.map_err(|_| ApiError::SlowBody)?
+}
+
+/// Keeps what is allowed, and reads on for a while beyond it: a connection that is closed over unread data is reset,
+/// and the client would never see why.
+async fn collect(mut body: Body, announced: usize) -> Result<Vec<u8>, ApiError> {
+    let mut kept = Vec::with_capacity(announced.min(MAX_BODY));
+    let mut seen = 0;
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(|_| ApiError::CutBody)?.into_data() else { continue };
+        seen += data.len();
+        if seen <= MAX_BODY {
+            kept.extend_from_slice(&data);
+        } else if seen > MAX_DISCARDED {
+            break;
+        }
+    }
+    if seen > MAX_BODY { Err(ApiError::Large(MAX_BODY)) } else { Ok(kept) }
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
@@ -88,8 +102,12 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_past_the_limit_is_refused_whether_or_not_it_is_announced() {
-        let announced = Body::from(vec![b' '; MAX_BODY + 1]);
-        assert!(matches!(read(announced).await, Err(ApiError::Large(_))));
+        for size in [MAX_BODY + 1, MAX_DISCARDED, MAX_DISCARDED + 1] {
+            let announced = Body::from(vec![b' '; size]);
+            assert!(matches!(read(announced).await, Err(ApiError::Large(_))));
+            let unannounced = Body::new(Body::from(vec![b' '; size]).map_frame(|frame| frame));
+            assert!(matches!(read(unannounced).await, Err(ApiError::Large(_))));
+        }
         assert_eq!(read(Body::from(vec![b' '; MAX_BODY])).await.unwrap().len(), MAX_BODY);
     }
 }
