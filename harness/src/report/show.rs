@@ -27,6 +27,7 @@ pub(super) fn rate(per_s: f64) -> String {
 pub(super) fn share(fraction: Option<f64>) -> String {
     match fraction.map(|fraction| fraction * 100.0) {
         None => NONE.into(),
+        Some(0.0) => "0 %".into(),
         Some(percent) if percent > 0.0 && percent < 1.0 => format!("{percent:.3} %"),
         Some(percent) => format!("{percent:.1} %"),
     }
@@ -95,10 +96,7 @@ mod tests {
     fn quantities_are_shown_with_their_units() {
         assert_eq!([ms(Some(0.84)), ms(Some(312.4)), ms(Some(1_312.0))], ["0.8 ms", "312 ms", "1.31 s"]);
         assert_eq!([rate(3.25), rate(1_099.6)], ["3.2/s".to_owned(), "1\u{202f}100/s".to_owned()]);
-        assert_eq!(
-            [share(Some(0.0004)), share(Some(0.0)), share(Some(0.91))],
-            ["0.040 %", "0.0 %", "91.0 %"]
-        );
+        assert_eq!([share(Some(0.0004)), share(Some(0.0)), share(Some(0.91))], ["0.040 %", "0 %", "91.0 %"]);
         assert_eq!([bytes(Some(52.4e6)), bytes(Some(2.1e9))], ["52.4 MB", "2.10 GB"]);
         assert_eq!(clock(65.9), "1:05");
         assert_eq!([value(Some(3.0)), value(Some(2.5))], ["3", "2.5"]);

@@ -121,3 +121,63 @@ impl Live {
         all
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use gauntlet_core::evidence::{Class, Event, Operation, Request, What};
+
+    use super::Live;
+    use crate::report::story::Titles;
+
+    fn live() -> Live {
+        let mut live = Live {
+            lasts: Duration::from_secs(60),
+            zero_us: None,
+            ended: false,
+            doing: "setting up".into(),
+            phase: String::new(),
+            in_force: Default::default(),
+            recent: Default::default(),
+            generation: 0,
+            requests: 0,
+            errors: 0,
+        };
+        live.event(&Event { at_us: 2_000_000, what: What::LoadBegan }, &Titles(Default::default()));
+        live
+    }
+
+    fn row(done_ms: u64, class: Class) -> Request {
+        Request {
+            intended_us: done_ms * 1_000 - 10_000,
+            sent_us: done_ms * 1_000 - 10_000,
+            done_us: done_ms * 1_000,
+            step: 0,
+            arm: String::new(),
+            status: 200,
+            class,
+            bytes: 0,
+            operation: Operation::None,
+            key: String::new(),
+            value: String::new(),
+        }
+    }
+
+    #[test]
+    fn the_rate_is_of_the_last_whole_seconds_and_falls_to_nought_in_an_outage() {
+        let mut live = live();
+        let rows: Vec<Request> = (10..20_000).map(|ms| row(ms, Class::Ok)).collect();
+        rows.chunks(500).for_each(|rows| live.rows(rows));
+        let at = |second: u64| live.status(Duration::from_secs(second + 2));
+        assert!(at(20).contains(" 1000/s  p95  10.0 ms  errors 0 "), "{}", at(20));
+        assert!(at(30).contains("    0/s  p95"), "{}", at(30));
+    }
+
+    #[test]
+    fn errors_are_counted_from_the_beginning() {
+        let mut live = live();
+        live.rows(&[row(100, Class::Reset), row(200, Class::Ok), row(300, Class::Ok), row(400, Class::Ok)]);
+        assert!(live.status(Duration::from_secs(50)).contains("errors 1 (25.00 %)"));
+    }
+}

@@ -9,6 +9,8 @@ use gauntlet_core::{
     plan::Plan,
 };
 
+use crate::journal::Recorded;
+
 use super::{
     show,
     story::{MomentKind, Titles},
@@ -51,6 +53,12 @@ impl Console {
             drawn: false,
             told: None,
         }
+    }
+
+    /// A console for the verdict on a recorded run: it knows the command that repeats it.
+    pub fn of(recorded: &Recorded, out: impl Write + Send + 'static, style: Style) -> Self {
+        let command = Some(super::story::command_line(&recorded.began().command));
+        Self { command, ..Self::new(recorded.plan(), out, style) }
     }
 
     /// Takes an event of the run.

@@ -59,3 +59,27 @@ fn details(finding: &Finding) -> Vec<String> {
     let indented = lines.map(|(number, line)| if number == 0 { line } else { format!("  {line}") });
     std::iter::once(String::new()).chain(indented).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use gauntlet_core::judge::{Finding, State, Verdict};
+
+    use super::lines;
+    use crate::report::console::paint::{Style, WIDTH};
+
+    #[test]
+    fn the_widest_column_gives_way_and_every_line_fits() {
+        let finding = Finding {
+            judge: "no-lost-write".into(),
+            what: "a check with quite a long name that nobody needs".into(),
+            at: Some("the pause of service-2 and more".into()),
+            state: State::Residue,
+            measured: "0 of 7795 writes lost, 0 otherwise wrong, and so on and on".into(),
+            samples: 123_456_789,
+            detail: "why ".repeat(90),
+        };
+        let shown = lines(&Verdict::of(vec![finding]), Style::Plain);
+        assert!(shown.iter().all(|line| line.chars().count() <= WIDTH), "{shown:#?}");
+        assert!(shown[1].contains('…') && shown[1].ends_with("123456789"), "{}", shown[1]);
+    }
+}

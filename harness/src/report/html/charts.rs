@@ -40,8 +40,16 @@ fn over_time(story: &Story, of: fn(&Bucket) -> Option<f64>) -> impl Iterator<Ite
     story.seconds.iter().map(move |bucket| (bucket.at_s + middle, of(bucket)))
 }
 
+/// Rates of the planned time line: after it only stragglers end, which are no rate.
+fn while_planned(story: &Story, of: fn(&Bucket) -> f64) -> impl Iterator<Item = (f64, Option<f64>)> {
+    let ends_s = story.phases.last().map_or(0.0, |phase| phase.ends_s);
+    let rates = story.seconds.iter().map(move |bucket| (bucket.at_s < ends_s).then(|| of(bucket)));
+    over_time(story, |_| None).zip(rates).map(|((at_s, _), rate)| (at_s, rate))
+}
+
 fn latency(story: &Story) -> String {
     let lines = vec![
+        Line::new("longest", "longest", over_time(story, |bucket| bucket.max_ms)),
         Line::new("p99", "p99", over_time(story, |bucket| bucket.p99_ms)),
         Line::new("p95", "p95", over_time(story, |bucket| bucket.p95_ms)),
         Line::new("p50", "p50", over_time(story, |bucket| bucket.p50_ms)),
@@ -71,8 +79,8 @@ fn latency(story: &Story) -> String {
 
 fn throughput(story: &Story) -> String {
     let lines = vec![
-        Line::new("offered", "offered", over_time(story, |bucket| Some(bucket.offered_per_s))),
-        Line::new("right", "right answers", over_time(story, |bucket| Some(bucket.right_per_s))),
+        Line::new("offered", "offered", while_planned(story, |bucket| bucket.offered_per_s)),
+        Line::new("right", "right answers", while_planned(story, |bucket| bucket.right_per_s)),
     ];
     let objectives = story.objectives.iter().filter_map(|of| Some((of.throughput?, of.text.clone())));
     let bounds: Vec<(f64, String)> = objectives.collect();
@@ -136,6 +144,7 @@ fn tips(story: &Story) -> Vec<Tip> {
             format!("p50 {}", show::ms(bucket.p50_ms)),
             format!("p95 {}", show::ms(bucket.p95_ms)),
             format!("p99 {}", show::ms(bucket.p99_ms)),
+            format!("longest {}", show::ms(bucket.max_ms)),
             format!("offered {}", show::rate(bucket.offered_per_s)),
             format!("right {}", show::rate(bucket.right_per_s)),
             format!("errors {}", show::rate(bucket.errors_per_s)),
@@ -174,10 +183,8 @@ fn component(story: &Story, name: &str, replicas: &[&Usage]) -> String {
     let cores_allotted = allotted.map_or(0.0, |usage| usage.cores_allotted);
     let memory_allotted = allotted.map_or(0.0, |usage| usage.memory_allotted as f64);
     let keys = legend(cores.iter());
-    let cpu =
-        small(story, &format!("CPU of {name}, cores"), cores, cores_allotted, |cores| format!("{cores:.2}"));
-    let memory =
-        small(story, &format!("Memory of {name}"), memory, memory_allotted, |bytes| show::bytes(Some(bytes)));
+    let cpu = small(story, &format!("CPU of {name}, cores"), cores, cores_allotted, round);
+    let memory = small(story, &format!("Memory of {name}"), memory, memory_allotted, tick_bytes);
     let mean: f64 = replicas.iter().filter_map(|usage| usage.cores_mean).sum();
     let most = replicas.iter().filter_map(|usage| usage.memory_max).max_by(f64::total_cmp);
     let told =
@@ -231,6 +238,15 @@ fn tick_ms(ms: f64) -> String {
 
 fn tick_number(value: f64) -> String {
     if value >= 1_000.0 { show::count(value.round() as u64) } else { round(value) }
+}
+
+fn tick_bytes(bytes: f64) -> String {
+    match bytes {
+        0.0 => "0".into(),
+        _ if bytes < 1e6 => format!("{} kB", round(bytes / 1e3)),
+        _ if bytes < 1e9 => format!("{} MB", round(bytes / 1e6)),
+        _ => format!("{} GB", round(bytes / 1e9)),
+    }
 }
 
 /// Without the binary tail of sums.

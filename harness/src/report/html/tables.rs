@@ -273,17 +273,22 @@ pub(super) fn series(story: &Story) -> String {
     section("Exported series", about, &(counters + &gauges))
 }
 
-/// Series of one metric that all stood still become one line.
+/// Most series of one metric that stood still and are told one by one.
+const STILL: usize = 2;
+
+/// Many series of one metric that stood still become one line.
 fn merged(gains: &[&Gain]) -> Vec<Gain> {
     let still = |gain: &Gain| gain.all.is_none_or(|all| all <= 0.0);
     let mut lines: Vec<Gain> = Vec::new();
     for gain in gains {
-        let own = |other: &&&Gain| other.component == gain.component && other.metric() == gain.metric();
+        let own = |other: &&&Gain| {
+            other.component == gain.component && other.metric() == gain.metric() && still(other)
+        };
         let family: Vec<&&Gain> = gains.iter().filter(own).collect();
-        if family.len() == 1 || !family.iter().all(|gain| still(gain)) {
+        if !still(gain) || family.len() <= STILL {
             lines.push((*gain).clone());
-        } else if std::ptr::eq(*family[0], *gain) {
-            let series = format!("{} ({} series)", gain.metric(), family.len());
+        } else if family.first().is_some_and(|first| std::ptr::eq(**first, *gain)) {
+            let series = format!("{} ({} series that stood still)", gain.metric(), family.len());
             lines.push(Gain { series, ..(*gain).clone() });
         }
     }
@@ -343,7 +348,7 @@ fn moments(moments: &[&Moment]) -> String {
         let text = format!("<span class=\"moment {class}\">{}</span>", Text(&moment.text));
         table.row([show::moment(Some(moment.at_s)), show::moment(moment.load_s), text]);
     }
-    table.html()
+    table.html().replace("<table>", "<table class=\"tight\">")
 }
 
 pub(super) fn provenance(story: &Story) -> String {
@@ -362,4 +367,40 @@ pub(super) fn provenance(story: &Story) -> String {
     let command =
         format!("<p class=\"about\">This repeats it:</p>\n<pre>{}</pre>\n", Text(story.command_line()));
     section("Provenance", "", &(command + &table.html()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::merged;
+    use crate::report::story::{Gain, GainKind};
+
+    fn gain(series: &str, all: f64) -> Gain {
+        let kind = GainKind::Counter;
+        Gain {
+            component: "ingress".into(),
+            series: series.into(),
+            kind,
+            phases: vec![Some(all)],
+            all: Some(all),
+        }
+    }
+
+    #[test]
+    fn what_moved_is_told_one_by_one_and_many_that_stood_still_together() {
+        let gains = [
+            gain("answers_total{code=\"2xx\"}", 70.0),
+            gain("answers_total{code=\"3xx\"}", 0.0),
+            gain("answers_total{code=\"4xx\"}", 0.0),
+            gain("answers_total{code=\"5xx\"}", 0.0),
+            gain("retries_total{proxy=\"once\"}", 0.0),
+        ];
+        let lines: Vec<String> =
+            merged(&gains.iter().collect::<Vec<_>>()).into_iter().map(|line| line.series).collect();
+        let expected = [
+            "answers_total{code=\"2xx\"}",
+            "answers_total (3 series that stood still)",
+            "retries_total{proxy=\"once\"}",
+        ];
+        assert_eq!(lines, expected);
+    }
 }

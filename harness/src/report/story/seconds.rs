@@ -25,6 +25,8 @@ pub struct Bucket {
     pub p95_ms: Option<f64>,
     /// 99th percentile of the same.
     pub p99_ms: Option<f64>,
+    /// The longest of the same.
+    pub max_ms: Option<f64>,
 }
 
 /// Most buckets that a chart can tell apart.
@@ -34,8 +36,11 @@ const AFTERMATH_S: u64 = 30;
 
 /// The width of the buckets in seconds, and the buckets.
 pub(super) fn fold(plan: &Plan, rows: &Rows<'_>) -> (u64, Vec<Bucket>) {
+    buckets(plan.lasts().as_secs_f64().ceil().min(1e9) as u64, rows)
+}
+
+fn buckets(planned: u64, rows: &Rows<'_>) -> (u64, Vec<Bucket>) {
     let second = |us: u64| us / 1_000_000;
-    let planned = plan.lasts().as_secs_f64().ceil().min(1e9) as u64;
     let last_done = rows.load.iter().map(|row| second(row.done_us)).max();
     let end = last_done.map_or(0, |last| (last + 1).min(planned.saturating_add(AFTERMATH_S)));
     let width = end.div_ceil(MOST).max(1);
@@ -74,6 +79,61 @@ impl Bucket {
             p50_ms: ms(0.5),
             p95_ms: ms(0.95),
             p99_ms: ms(0.99),
+            max_ms: ms(1.0),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use gauntlet_core::evidence::{Class, Operation, Request};
+
+    use super::{Rows, buckets};
+
+    fn row(intended_s: f64, took_ms: u64, class: Class) -> Request {
+        let intended_us = (intended_s * 1e6) as u64;
+        Request {
+            intended_us,
+            sent_us: intended_us,
+            done_us: intended_us + took_ms * 1_000,
+            step: 0,
+            arm: String::new(),
+            status: 200,
+            class,
+            bytes: 0,
+            operation: Operation::None,
+            key: String::new(),
+            value: String::new(),
+        }
+    }
+
+    #[test]
+    fn a_request_is_offered_when_it_was_intended_and_answered_when_it_was_done() {
+        let rows = [row(0.9, 200, Class::Ok), row(1.2, 10, Class::Reset)];
+        let (width, found) = buckets(2, &Rows::of(&rows));
+        let rates: Vec<[f64; 3]> =
+            found.iter().map(|b| [b.offered_per_s, b.right_per_s, b.errors_per_s]).collect();
+        assert_eq!((width, rates), (1, vec![[1.0, 0.0, 0.0], [1.0, 1.0, 1.0]]));
+        assert_eq!(found[0].p50_ms, None);
+        assert!(found[1].p99_ms.is_some_and(|ms| (ms - 200.0).abs() < 0.2));
+    }
+
+    #[test]
+    fn a_long_run_is_told_in_wider_buckets_without_losing_a_request() {
+        let rows: Vec<Request> = (0..3_600).map(|second| row(f64::from(second), 5, Class::Ok)).collect();
+        let (width, found) = buckets(3_600, &Rows::of(&rows));
+        assert_eq!((width, found.len()), (6, 600));
+        assert!(found.iter().all(|bucket| (bucket.right_per_s - 1.0).abs() < 1e-9));
+    }
+
+    #[test]
+    fn a_row_far_beyond_the_plan_does_not_stretch_the_time_line() {
+        let rows = [row(0.5, 1, Class::Ok), row(1e9, 1, Class::Ok)];
+        assert_eq!(buckets(10, &Rows::of(&rows)).1.len(), 40);
+    }
+
+    #[test]
+    fn without_rows_there_are_no_buckets() {
+        assert!(buckets(65, &Rows::of(&[])).1.is_empty());
     }
 }

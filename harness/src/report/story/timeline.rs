@@ -76,7 +76,7 @@ pub(super) fn fold(plan: &Plan, events: &[Event], clock: Clock) -> Vec<Moment> {
 }
 
 /// What steps are called, and whether they belong to a fault.
-pub(in crate::report) struct Titles(BTreeMap<StepId, (String, MomentKind)>);
+pub(in crate::report) struct Titles(pub(in crate::report) BTreeMap<StepId, (String, MomentKind)>);
 
 impl Titles {
     pub(in crate::report) fn of(plan: &Plan) -> Self {
