@@ -87,7 +87,11 @@ pub(super) fn run_all(paths: &[PathBuf], options: &Options) -> Outcome {
             say(format!("{:<14} {}  {place}", done.outcome, file.display()));
         }
     }
-    ended.iter().map(|(_, done)| done.outcome).max_by_key(|outcome| severity(*outcome)).unwrap_or(Outcome::BadScenario)
+    ended
+        .iter()
+        .map(|(_, done)| done.outcome)
+        .max_by_key(|outcome| severity(*outcome))
+        .unwrap_or(Outcome::BadScenario)
 }
 
 /// The order in which one outcome stands for several: worst last.
@@ -122,7 +126,8 @@ pub(crate) fn scenario_files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, String> 
 }
 
 fn walk(dir: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
-    let mut entries: Vec<PathBuf> = std::fs::read_dir(dir)?.map(|e| e.map(|e| e.path())).collect::<Result<_, _>>()?;
+    let mut entries: Vec<PathBuf> =
+        std::fs::read_dir(dir)?.map(|e| e.map(|e| e.path())).collect::<Result<_, _>>()?;
     entries.sort();
     for path in entries {
         if path.is_dir() {

@@ -36,7 +36,8 @@ impl Args {
 }
 
 fn show(record: &Record) {
-    let holder = if record.holder_alive() { "runs" } else { "is dead: `gauntlet heal` takes back what it left" };
+    let holder =
+        if record.holder_alive() { "runs" } else { "is dead: `gauntlet heal` takes back what it left" };
     say(format!("{}  {}  process {} {holder}", record.run, record.target, record.holder.pid));
     match takeover::in_force(record) {
         Ok(receipts) => {

@@ -27,8 +27,13 @@ pub enum NotEntered {
 
 /// Enters a step. After an error other than `Untouched` the step is in the ledger, to be healed.
 pub async fn enter(step: &Step, world: &World) -> Result<(), NotEntered> {
-    let mut receipt =
-        Receipt { format: RECEIPT_FORMAT, step: step.id.clone(), acts: vec![], undo: vec![], gone: step.gone.clone() };
+    let mut receipt = Receipt {
+        format: RECEIPT_FORMAT,
+        step: step.id.clone(),
+        acts: vec![],
+        undo: vec![],
+        gone: step.gone.clone(),
+    };
     for act in &step.acts {
         let found = world.target.prepare(act).await.map_err(NotEntered::Untouched)?;
         admit(act, &found).map_err(NotEntered::Untouched)?;
@@ -65,7 +70,8 @@ fn pinned(proof: &Proof, acts: &[Act]) -> Proof {
     let mut proof = proof.clone();
     if let Query::Process { at } = &mut proof.ask
         && at.object.is_none()
-        && let Some(object) = acts.iter().filter_map(place).find(|place| place.unit == at.unit).and_then(|p| p.object.clone())
+        && let Some(object) =
+            acts.iter().filter_map(place).find(|place| place.unit == at.unit).and_then(|p| p.object.clone())
     {
         at.object = Some(object);
     }

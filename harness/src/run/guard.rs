@@ -19,11 +19,11 @@ use super::{
 };
 
 /// What the watchdog prints once it watches.
-pub const WATCHING: &str = "watching";
+pub(super) const WATCHING: &str = "watching";
 const WATCHES_WITHIN: Duration = Duration::from_secs(5);
 
 /// A running watchdog.
-pub struct Guard {
+pub(super) struct Guard {
     child: Child,
     beats: JoinHandle<Option<ChildStdin>>,
     dismiss: oneshot::Sender<()>,
@@ -31,7 +31,7 @@ pub struct Guard {
 
 impl Guard {
     /// Starts the watchdog of a run, in a session of its own, and the beat.
-    pub async fn start(
+    pub(super) async fn start(
         run: &str,
         state: &Path,
         lease: Duration,
@@ -53,7 +53,10 @@ impl Guard {
         let mut line = String::new();
         let _ = timeout(WATCHES_WITHIN, BufReader::new(output).read_line(&mut line)).await;
         if line.trim() != WATCHING {
-            return Err(std::io::Error::other(format!("the watchdog does not watch; see {}", state.join("watch.log").display())));
+            return Err(std::io::Error::other(format!(
+                "the watchdog does not watch; see {}",
+                state.join("watch.log").display()
+            )));
         }
         let (dismiss, dismissed) = oneshot::channel();
         let beats = tokio::spawn(beat(input, lease / 3, stop.clone(), tell, dismissed));
@@ -61,7 +64,7 @@ impl Guard {
     }
 
     /// All is healed: the watchdog goes without doing anything.
-    pub async fn dismiss(mut self) {
+    pub(super) async fn dismiss(mut self) {
         drop(self.dismiss);
         if let Ok(Some(mut input)) = self.beats.await {
             let _ = input.write_all(&[DONE]).await;

@@ -22,7 +22,7 @@ const BEGINS_WITHIN: Duration = Duration::from_secs(15);
 const ENDS_WITHIN: Duration = Duration::from_secs(3);
 
 /// A load process whose schedule has begun.
-pub struct Load {
+pub(super) struct Load {
     child: Child,
     input: ChildStdin,
     frames: Frames,
@@ -30,7 +30,7 @@ pub struct Load {
 
 /// Why there is no load.
 #[derive(Debug, thiserror::Error)]
-pub enum LoadTrouble {
+pub(super) enum LoadTrouble {
     /// The process could not be started or told its job.
     #[error("the load process did not start")]
     Start(#[from] std::io::Error),
@@ -41,7 +41,7 @@ pub enum LoadTrouble {
 
 impl Load {
     /// Starts the process inside the run's private directory (its mark) and waits until its schedule has begun.
-    pub async fn begin(job: &LoadJob, private: &Path) -> Result<Self, LoadTrouble> {
+    pub(super) async fn begin(job: &LoadJob, private: &Path) -> Result<Self, LoadTrouble> {
         let mut load = Self::spawn(job, private).await?;
         match timeout(BEGINS_WITHIN, load.frames.next()).await {
             Ok(Some(Frame::Began)) => Ok(load),
@@ -72,7 +72,7 @@ impl Load {
     }
 
     /// Records what the process says until its schedule and audit are done, or the run ends early.
-    pub async fn record(self, recorder: &Recorder, stop: &Stop) {
+    pub(super) async fn record(self, recorder: &Recorder, stop: &Stop) {
         let Self { mut child, input, mut frames } = self;
         let counts = tokio::select! {
             counts = frames.record(recorder) => counts,

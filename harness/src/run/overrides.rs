@@ -25,7 +25,8 @@ impl FromStr for Set {
     fn from_str(text: &str) -> Result<Self, String> {
         let form = "write COMPONENT.program=PATH, COMPONENT.replicas=N or COMPONENT.settings.NAME=VALUE";
         let (place, value) = text.split_once('=').ok_or_else(|| format!("{text:?} has no `=`: {form}"))?;
-        let (component, field) = place.split_once('.').ok_or_else(|| format!("{place:?} names no field: {form}"))?;
+        let (component, field) =
+            place.split_once('.').ok_or_else(|| format!("{place:?} names no field: {form}"))?;
         let component = component.parse::<Name>().map_err(|error| error.to_string())?;
         let field = match field {
             "program" => Field::Program,
@@ -54,12 +55,15 @@ impl Set {
     /// Makes the change.
     pub fn apply(&self, system: &mut System) -> Result<(), String> {
         let name = &self.component;
-        let component =
-            system.components.get_mut(name).ok_or_else(|| format!("--set: no component {name:?} in the system file"))?;
+        let component = system
+            .components
+            .get_mut(name)
+            .ok_or_else(|| format!("--set: no component {name:?} in the system file"))?;
         match &self.field {
             Field::Program => {
                 let local = component.local.as_mut();
-                local.ok_or_else(|| format!("--set: {name} has no `local` recipe"))?.program = program(&self.value);
+                local.ok_or_else(|| format!("--set: {name} has no `local` recipe"))?.program =
+                    program(&self.value);
             }
             Field::Replicas => {
                 component.replicas = self.value.parse().ok().filter(|count| *count > 0).ok_or_else(|| {

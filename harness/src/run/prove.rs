@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 const PACE: Duration = Duration::from_millis(20);
 
 /// Asks until the expected reading comes. When time is over, says what was seen last.
-pub async fn prove(witness: &dyn Witness, proof: &Proof) -> Result<Reading, Trouble> {
+pub(super) async fn prove(witness: &dyn Witness, proof: &Proof) -> Result<Reading, Trouble> {
     let deadline = Instant::now() + proof.within;
     let mut last = "nothing yet".to_owned();
     loop {

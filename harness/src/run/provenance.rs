@@ -14,7 +14,7 @@ use super::{itself, ready::Ready};
 use crate::target::local::find;
 
 /// Commit, SHA-256 of binaries and files, and the machine.
-pub fn provenance(ready: &Ready) -> BTreeMap<String, String> {
+pub(super) fn provenance(ready: &Ready) -> BTreeMap<String, String> {
     let mut known = BTreeMap::new();
     if let Some(commit) = commit(&ready.root) {
         known.insert("commit".to_owned(), commit);
@@ -44,11 +44,13 @@ pub fn provenance(ready: &Ready) -> BTreeMap<String, String> {
 /// The commit of the checkout that holds the system file, and whether it was changed since; none outside a checkout.
 fn commit(root: &Path) -> Option<String> {
     let git = |args: &[&str]| {
-        let output = Command::new("git").arg("-C").arg(root).args(args).stderr(Stdio::null()).output().ok()?;
+        let output =
+            Command::new("git").arg("-C").arg(root).args(args).stderr(Stdio::null()).output().ok()?;
         output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
     };
     let commit = git(&["rev-parse", "HEAD"])?;
-    let changed = git(&["status", "--porcelain", "--untracked-files=no"]).is_some_and(|text| !text.is_empty());
+    let changed =
+        git(&["status", "--porcelain", "--untracked-files=no"]).is_some_and(|text| !text.is_empty());
     Some(if changed { format!("{commit}, changed since") } else { commit })
 }
 
@@ -75,6 +77,9 @@ mod tests {
     fn a_digest_is_the_one_that_sha256sum_prints() {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), "abc").unwrap();
-        assert_eq!(digest(file.path()).unwrap(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        assert_eq!(
+            digest(file.path()).unwrap(),
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        );
     }
 }

@@ -78,7 +78,8 @@ pub fn ready(file: &Path, options: &Options) -> Result<Ready, BadScenario> {
         only_load(&mut plan, endpoint, options)?;
     }
     let data = data(&plan, &root)?;
-    let mut files = BTreeMap::from([("scenario".to_owned(), file.to_owned()), ("system".to_owned(), system_file)]);
+    let mut files =
+        BTreeMap::from([("scenario".to_owned(), file.to_owned()), ("system".to_owned(), system_file)]);
     files.extend(plan.load.data.iter().map(|(name, path)| (format!("data/{name}"), root.join(path))));
     Ok(Ready { plan, system, root, data, files })
 }
@@ -87,7 +88,8 @@ pub fn ready(file: &Path, options: &Options) -> Result<Ready, BadScenario> {
 pub fn system(file: &Path) -> Result<(System, PathBuf), BadScenario> {
     let system = system::read(&read(file)?).map_err(|mistakes| BadScenario::of(file, &mistakes))?;
     let parent = file.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let root = std::path::absolute(parent).map_err(|error| BadScenario::because(format!("{}: {error}", file.display())))?;
+    let root = std::path::absolute(parent)
+        .map_err(|error| BadScenario::because(format!("{}: {error}", file.display())))?;
     Ok((system, root))
 }
 
@@ -109,7 +111,9 @@ fn read(file: &Path) -> Result<Vec<u8>, BadScenario> {
 fn abilities(target: &str) -> Result<BTreeSet<gauntlet_core::act::Ability>, BadScenario> {
     let known = TARGETS.iter().find(|known| known.name == target);
     let names: Vec<&str> = TARGETS.iter().map(|known| known.name).collect();
-    let unknown = || BadScenario::because(format!("--target {target}: no such target; there are: {}", names.join(", ")));
+    let unknown = || {
+        BadScenario::because(format!("--target {target}: no such target; there are: {}", names.join(", ")))
+    };
     Ok((known.ok_or_else(unknown)?.abilities)())
 }
 
@@ -118,11 +122,14 @@ fn only_load(plan: &mut Plan, endpoint: &str, options: &Options) -> Result<(), B
     let host = endpoint.rsplit_once(':').map_or(endpoint, |(host, _)| host).trim_matches(['[', ']']);
     let here = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
     if !here && !options.allow_hosts.iter().any(|allowed| allowed == host) {
-        let why = format!("--endpoint {endpoint}: {host} is not this machine; if its owner agrees, say --allow-host {host}");
+        let why = format!(
+            "--endpoint {endpoint}: {host} is not this machine; if its owner agrees, say --allow-host {host}"
+        );
         return Err(BadScenario::because(why));
     }
     if let Some(fault) = plan.faults.first() {
-        let why = format!("--endpoint {endpoint}: faults ({}) need a system that this run started", fault.title);
+        let why =
+            format!("--endpoint {endpoint}: faults ({}) need a system that this run started", fault.title);
         return Err(BadScenario::because(why));
     }
     plan.set_up.steps.clear();
@@ -136,7 +143,8 @@ fn data(plan: &Plan, root: &Path) -> Result<BTreeMap<Name, Vec<Value>>, BadScena
         let file = root.join(path);
         let told = |why: String| BadScenario::because(format!("{}: data set {name}: {why}", file.display()));
         let text = std::fs::read(&file).map_err(|error| told(error.to_string()))?;
-        let items: Vec<Value> = serde_json::from_slice(&text).map_err(|error| told(format!("no JSON array: {error}")))?;
+        let items: Vec<Value> =
+            serde_json::from_slice(&text).map_err(|error| told(format!("no JSON array: {error}")))?;
         if items.is_empty() {
             return Err(told("it is empty".into()));
         }

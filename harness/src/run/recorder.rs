@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Where all that happens in a run ends up. A journal that cannot be written ends the run.
-pub struct Recorder {
+pub(super) struct Recorder {
     began: Instant,
     journal: Journal,
     console: Mutex<Console>,
@@ -27,49 +27,43 @@ pub struct Recorder {
 
 impl Recorder {
     /// Starts the run's clock.
-    pub fn new(journal: Journal, console: Console, stop: Stop) -> Self {
-        Self {
-            began: Instant::now(),
-            journal,
-            console: Mutex::new(console),
-            stop,
-            broken: OnceLock::new(),
-        }
+    pub(super) fn new(journal: Journal, console: Console, stop: Stop) -> Self {
+        Self { began: Instant::now(), journal, console: Mutex::new(console), stop, broken: OnceLock::new() }
     }
 
     /// Microseconds since the run began.
-    pub fn now_us(&self) -> u64 {
+    pub(super) fn now_us(&self) -> u64 {
         u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX)
     }
 
     /// Appends readings of metrics.
-    pub fn samples(&self, samples: &[Sample]) {
+    pub(super) fn samples(&self, samples: &[Sample]) {
         let written = self.journal.samples(samples);
         self.note(written);
     }
 
     /// Appends requests, and counts them on the console.
-    pub fn rows(&self, rows: Vec<Request>) {
+    pub(super) fn rows(&self, rows: Vec<Request>) {
         lock(&self.console).rows(&rows);
         let written = self.journal.rows(rows);
         self.note(written);
     }
 
     /// Redraws the console.
-    pub fn tick(&self) {
+    pub(super) fn tick(&self) {
         let elapsed = Duration::from_micros(self.now_us());
         lock(&self.console).tick(elapsed);
     }
 
     /// Ends the journal. Answers why it is incomplete, if it is.
-    pub fn close(&self) -> Option<String> {
+    pub(super) fn close(&self) -> Option<String> {
         let closed = self.journal.close();
         self.note(closed);
         self.broken.get().cloned()
     }
 
     /// The console, for the verdict.
-    pub fn console(&self) -> MutexGuard<'_, Console> {
+    pub(super) fn console(&self) -> MutexGuard<'_, Console> {
         lock(&self.console)
     }
 

@@ -63,7 +63,9 @@ pub(super) async fn run(ready: Ready, scenario: &Path, options: &Options) -> Don
     let stop = Stop::default();
     let (session, guard) = match open(ready, scenario, options, &stop).await {
         Ok(opened) => opened,
-        Err(error) => return Done::without_verdict(Outcome::Broken, format!("the run cannot begin: {error}"), None),
+        Err(error) => {
+            return Done::without_verdict(Outcome::Broken, format!("the run cannot begin: {error}"), None);
+        }
     };
     let session = Arc::new(session);
     // A panic must not skip the way back.
@@ -230,7 +232,11 @@ impl Session {
 
     fn job(&self) -> Result<LoadJob, String> {
         let own = || self.record.layout.authority(&self.ready.system.endpoint);
-        let authority = self.endpoint.clone().or_else(own).ok_or("the system file's endpoint is no port of a component")?;
+        let authority = self
+            .endpoint
+            .clone()
+            .or_else(own)
+            .ok_or("the system file's endpoint is no port of a component")?;
         Ok(LoadJob { plan: self.ready.plan.load.clone(), authority, data: self.ready.data.clone() })
     }
 
@@ -252,7 +258,10 @@ impl Session {
 
     fn collect_logs(&self, into: &Path) {
         if let Err(error) = logs::collect(&self.record.layout, into) {
-            self.trouble(TroubleKind::Harness, format!("logs could not be kept in {}: {error}", into.display()));
+            self.trouble(
+                TroubleKind::Harness,
+                format!("logs could not be kept in {}: {error}", into.display()),
+            );
         }
     }
 
@@ -261,7 +270,11 @@ impl Session {
         let directory = Some(self.record.journal.clone());
         let dir = &self.record.journal;
         if let Some(why) = unwritten {
-            return Done::without_verdict(Outcome::Broken, format!("the journal is incomplete: {why}"), directory);
+            return Done::without_verdict(
+                Outcome::Broken,
+                format!("the journal is incomplete: {why}"),
+                directory,
+            );
         }
         let recorded = match Recorded::open(dir) {
             Ok(recorded) => recorded,

@@ -88,9 +88,10 @@ mod tests {
     async fn a_wait_ends_when_an_early_end_is_said() {
         let stop = Stop::default();
         let waits = stop.clone();
-        let wait = tokio::spawn(async move { waits.sleep_until(Instant::now() + Duration::from_secs(60)).await });
+        let wait =
+            tokio::spawn(async move { waits.sleep_until(Instant::now() + Duration::from_secs(60)).await });
         stop.say(Early::Broken);
         assert!(!wait.await.unwrap());
-        assert!(stop.sleep_until(Instant::now()).await == false);
+        assert!(!stop.sleep_until(Instant::now()).await);
     }
 }

@@ -19,7 +19,14 @@ const SAMPLE_EVERY: Duration = Duration::from_millis(500);
 const REDRAW_EVERY: Duration = Duration::from_millis(500);
 
 /// Plays phases and faults beside the load; comes back when the load has ended and every fault is healed.
-pub async fn play(plan: &Plan, load: Load, sampler: Sampler, world: &World, recorder: &Arc<Recorder>, stop: &Stop) {
+pub(super) async fn play(
+    plan: &Plan,
+    load: Load,
+    sampler: Sampler,
+    world: &World,
+    recorder: &Arc<Recorder>,
+    stop: &Stop,
+) {
     let zero = Instant::now();
     recorder.tell(What::LoadBegan);
     let mut beside = JoinSet::new();

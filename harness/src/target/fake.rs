@@ -89,7 +89,11 @@ impl FakeSystem {
     }
 
     /// Counts a changing call and burns the fuse where it is due.
-    async fn call(&self, what: String, work: impl FnOnce(&mut State) -> Result<(), Trouble> + Send) -> Result<(), Trouble> {
+    async fn call(
+        &self,
+        what: String,
+        work: impl FnOnce(&mut State) -> Result<(), Trouble> + Send,
+    ) -> Result<(), Trouble> {
         let due = {
             let mut state = self.state();
             state.calls += 1;
@@ -254,7 +258,9 @@ impl Ledger for FakeSystem {
     fn open(&self) -> Later<'_, Vec<Receipt>> {
         Box::pin(async {
             let state = self.state();
-            let read = |(_, json): &(StepId, String)| serde_json::from_str(json).map_err(|e| Trouble::failed("open", e));
+            let read = |(_, json): &(StepId, String)| {
+                serde_json::from_str(json).map_err(|e| Trouble::failed("open", e))
+            };
             state.receipts.iter().map(read).collect()
         })
     }

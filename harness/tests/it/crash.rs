@@ -60,8 +60,18 @@ fn steps() -> Vec<Step> {
             vec![process(replica(1), "running"), process(replica(2), "running")],
             vec![process(replica(1), "absent"), process(replica(2), "absent")],
         ),
-        step("kill-1/1", vec![signal(1, Signal::Kill)], vec![process(replica(1), "absent")], vec![process(replica(1), "running")]),
-        step("pause-2/1", vec![signal(2, Signal::Pause)], vec![process(replica(2), "paused")], vec![process(replica(2), "running")]),
+        step(
+            "kill-1/1",
+            vec![signal(1, Signal::Kill)],
+            vec![process(replica(1), "absent")],
+            vec![process(replica(1), "running")],
+        ),
+        step(
+            "pause-2/1",
+            vec![signal(2, Signal::Pause)],
+            vec![process(replica(2), "paused")],
+            vec![process(replica(2), "running")],
+        ),
     ]
 }
 
@@ -194,7 +204,8 @@ async fn an_effect_that_nobody_sees_is_an_error_and_stays_in_the_ledger() {
     let system = Arc::new(FakeSystem::default());
     let world = quiet(&system);
     enter(&steps()[0], &world).await.unwrap();
-    let never = step("set-up/2", vec![Act::Start { unit: replica(1) }], vec![process(replica(2), "running")], vec![]);
+    let never =
+        step("set-up/2", vec![Act::Start { unit: replica(1) }], vec![process(replica(2), "running")], vec![]);
     assert!(matches!(enter(&never, &world).await, Err(gauntlet::run::enter::NotEntered::Effect(_))));
     assert_eq!(system.stored(), 2);
     assert!(unwind(&world, || ()).await.is_empty());

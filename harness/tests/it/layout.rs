@@ -55,8 +55,18 @@ fn naming(dir: &str, forbidden: &[&str]) -> Vec<String> {
 
 #[test]
 fn the_core_names_no_clock_no_socket_no_file_and_no_runtime() {
-    let forbidden =
-        ["tokio", "std::net", "std::fs", "std::process", "SystemTime", "Instant", "std::thread", "goose", "kube::", "std::env"];
+    let forbidden = [
+        "tokio",
+        "std::net",
+        "std::fs",
+        "std::process",
+        "SystemTime",
+        "Instant",
+        "std::thread",
+        "goose",
+        "kube::",
+        "std::env",
+    ];
     assert_eq!(naming("harness/core/src", &forbidden), Vec::<String>::new());
 }
 
@@ -76,14 +86,23 @@ fn reports_and_journals_never_act_or_see() {
 
 #[test]
 fn what_sees_shares_nothing_with_what_acts() {
-    assert_eq!(naming("harness/src/witness", &["crate::target", "crate::run", "crate::ledger"]), Vec::<String>::new());
-    let acts = naming("harness/src/target/local", &["crate::witness", "crate::run", "crate::report", "crate::journal"]);
+    assert_eq!(
+        naming("harness/src/witness", &["crate::target", "crate::run", "crate::ledger"]),
+        Vec::<String>::new()
+    );
+    let acts = naming(
+        "harness/src/target/local",
+        &["crate::witness", "crate::run", "crate::report", "crate::journal"],
+    );
     assert_eq!(acts, Vec::<String>::new());
 }
 
 #[test]
 fn words_name_no_target() {
-    assert_eq!(naming("harness/core/src/kind", &["\"local\"", "\"docker\"", "\"kube\""]), Vec::<String>::new());
+    assert_eq!(
+        naming("harness/core/src/kind", &["\"local\"", "\"docker\"", "\"kube\""]),
+        Vec::<String>::new()
+    );
 }
 
 #[test]
@@ -96,7 +115,10 @@ fn the_harness_knows_nothing_of_causal_inference() {
 
 #[test]
 fn the_engine_is_pure_and_the_service_does_not_know_the_harness() {
-    assert_eq!(naming("service/engine/src", &["tokio", "std::net", "std::fs", "SystemTime"]), Vec::<String>::new());
+    assert_eq!(
+        naming("service/engine/src", &["tokio", "std::net", "std::fs", "SystemTime"]),
+        Vec::<String>::new()
+    );
     assert_eq!(naming("service/src", &["gauntlet"]), Vec::<String>::new());
 }
 
@@ -107,8 +129,10 @@ fn share(mut values: Vec<usize>, percent: usize) -> usize {
 
 #[test]
 fn files_are_short() {
-    let lengths: Vec<usize> =
-        all_sources().iter().map(|file| product(&fs::read_to_string(file).unwrap()).lines().count()).collect();
+    let lengths: Vec<usize> = all_sources()
+        .iter()
+        .map(|file| product(&fs::read_to_string(file).unwrap()).lines().count())
+        .collect();
     let (median, most) = (share(lengths.clone(), 50), share(lengths, 90));
     assert!(median <= 150, "median of lines per file: {median}");
     assert!(most <= 400, "90th percentile of lines per file: {most}");
@@ -120,9 +144,18 @@ fn functions(text: &str) -> Vec<(String, usize)> {
     let mut found = vec![];
     for (start, line) in lines.iter().enumerate() {
         let code = line.trim_start();
-        let is_fn = ["fn ", "pub fn ", "async fn ", "pub async fn ", "pub(crate) fn ", "pub(super) fn ", "const fn ", "pub const fn "]
-            .iter()
-            .any(|word| code.starts_with(word));
+        let is_fn = [
+            "fn ",
+            "pub fn ",
+            "async fn ",
+            "pub async fn ",
+            "pub(crate) fn ",
+            "pub(super) fn ",
+            "const fn ",
+            "pub const fn ",
+        ]
+        .iter()
+        .any(|word| code.starts_with(word));
         if !is_fn || line.ends_with('}') || line.ends_with(';') {
             continue;
         }
@@ -156,7 +189,9 @@ fn there_are_fifteen_tests_for_every_thousand_lines() {
         lines += product(&text).lines().count();
         tests += text.matches("#[test]").count() + text.matches("#[tokio::test").count();
     }
-    for dir in ["harness/tests", "service/tests", "harness/load/tests", "harness/core/tests", "service/engine/tests"] {
+    for dir in
+        ["harness/tests", "service/tests", "harness/load/tests", "harness/core/tests", "service/engine/tests"]
+    {
         let dir = root().join(dir);
         if dir.exists() {
             for file in sources(&dir) {
@@ -178,7 +213,9 @@ fn every_file_says_what_it_is() {
 
 #[test]
 fn maps_at_the_door_fit_on_one_screen() {
-    for map in ["harness/core/src/lib.rs", "harness/load/src/lib.rs", "harness/src/lib.rs", "service/src/lib.rs"] {
+    for map in
+        ["harness/core/src/lib.rs", "harness/load/src/lib.rs", "harness/src/lib.rs", "service/src/lib.rs"]
+    {
         let length = fs::read_to_string(root().join(map)).unwrap().lines().count();
         assert!(length <= 60, "{map} has {length} lines");
     }
@@ -191,6 +228,10 @@ fn every_test_file_is_listed() {
     for file in sources(&it) {
         let stem = file.file_stem().unwrap().to_string_lossy().into_owned();
         let nested = file.parent() != Some(it.as_path());
-        assert!(nested || stem == "main" || main.contains(&format!("mod {stem};")), "{} is not listed", file.display());
+        assert!(
+            nested || stem == "main" || main.contains(&format!("mod {stem};")),
+            "{} is not listed",
+            file.display()
+        );
     }
 }

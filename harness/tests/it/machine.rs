@@ -1,7 +1,7 @@
 //! Whole runs of the `gauntlet` command against real processes: what makes a gate fail, what makes it inconclusive, and
 //! that nothing is left, whatever happens. Each test has the machine for itself (see `.config/nextest.toml`).
 
-use std::{path::Path, time::Duration};
+use std::time::Duration;
 
 use crate::stage::{Stage, root};
 
@@ -46,7 +46,14 @@ fn a_service_without_defects_passes_and_a_replay_says_the_same() {
     let replayed = stage.gauntlet(&["replay", "--report", stage.run_dir().to_str().unwrap()]);
     assert_eq!(replayed.code, 0, "{}", replayed.text);
     assert_eq!(stage.report("report.json"), before);
-    for name in ["report.html", "junit.xml", "events.jsonl", "metrics.jsonl", "requests/00000.parquet", "logs/service-1.log"] {
+    for name in [
+        "report.html",
+        "junit.xml",
+        "events.jsonl",
+        "metrics.jsonl",
+        "requests/00001.parquet",
+        "logs/service-1.log",
+    ] {
         assert!(stage.run_dir().join(name).exists(), "{name}");
     }
 }
@@ -91,14 +98,19 @@ fn a_starved_generator_makes_a_run_inconclusive() {
     stage.signal(load, "CONT");
     let ended = stage.end(&mut run);
     assert_eq!(ended.code, 3, "{}", ended.text);
-    assert!(stage.findings("invalid").iter().any(|what| what.contains("lag")), "{:?}", stage.findings("invalid"));
+    assert!(
+        stage.findings("invalid").iter().any(|what| what.contains("in time")),
+        "{:?}",
+        stage.findings("invalid")
+    );
     stage.assert_nothing_left();
 }
 
 #[test]
 fn without_samples_a_run_is_inconclusive() {
     let stage = Stage::new();
-    let scenario = SHORT.replace("constant: 150/s", "constant: 0.01/s").replace("  - throughput > 120/s\n", "");
+    let scenario =
+        SHORT.replace("constant: 150/s", "constant: 0.01/s").replace("  - throughput > 120/s\n", "");
     let ended = stage.run(&scenario, &[]);
     assert_eq!(ended.code, 3, "{}", ended.text);
     stage.assert_nothing_left();
@@ -165,7 +177,9 @@ fn two_runs_at_once_do_not_meet() {
     // Two of them may be too much for a small machine, but neither may see the other.
     for (stage, ended) in [(&one, &first), (&other, &second)] {
         assert!([0, 1, 3].contains(&ended.code), "{}", ended.text);
-        assert!(!stage.findings("missed").iter().any(|what| what.starts_with("no-") || what.starts_with("right")));
+        assert!(
+            !stage.findings("missed").iter().any(|what| what.starts_with("no-") || what.starts_with("right"))
+        );
         stage.assert_nothing_left();
     }
 }
@@ -234,14 +248,4 @@ fn a_journal_of_another_format_is_refused() {
     let ended = stage.gauntlet(&["replay", dir.to_str().unwrap()]);
     assert_eq!(ended.code, 2, "{}", ended.text);
     assert!(ended.text.contains("99"), "{}", ended.text);
-}
-
-#[test]
-fn the_readme_and_the_schemas_are_those_of_this_build() {
-    for of in ["scenario", "system"] {
-        let kept = std::fs::read_to_string(root().join(format!("docs/schema/{of}.json"))).unwrap();
-        let stage = Stage::new();
-        assert_eq!(stage.gauntlet(&["schema", of]).text.trim(), kept.trim(), "run: gauntlet schema {of} > docs/schema/{of}.json");
-    }
-    assert!(Path::new(&root().join("README.md")).exists());
 }

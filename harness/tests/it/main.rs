@@ -2,15 +2,15 @@
 
 #![cfg(test)]
 
-mod ground;
-mod target;
+mod crash;
 mod database;
+mod ground;
 mod ingress;
 mod journal;
-mod report;
-mod synthetic;
-mod crash;
 mod layout;
 mod machine;
+mod report;
 mod sigkill;
 mod stage;
+mod synthetic;
+mod target;

@@ -74,7 +74,10 @@ fn after_sigkill_at_any_stage_nothing_is_left() {
 
 fn ports(stage: &Stage) -> Vec<u16> {
     let runs = std::fs::read_dir(stage.dir().join("state/gauntlet")).unwrap();
-    let text = runs.filter_map(|run| std::fs::read_to_string(run.unwrap().path().join("run.json")).ok()).next().unwrap();
+    let text = runs
+        .filter_map(|run| std::fs::read_to_string(run.unwrap().path().join("run.json")).ok())
+        .next()
+        .unwrap();
     let record: serde_json::Value = serde_json::from_str(&text).unwrap();
     let replicas = record["layout"]["replicas"].as_array().unwrap();
     let ports = replicas.iter().flat_map(|replica| replica["ports"].as_object().unwrap().values());

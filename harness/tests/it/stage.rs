@@ -38,13 +38,18 @@ impl Stage {
 
     fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_gauntlet"));
-        command.current_dir(root()).env("XDG_STATE_HOME", self.dir().join("state")).env("NO_COLOR", "1").stdin(Stdio::null());
+        command
+            .current_dir(root())
+            .env("XDG_STATE_HOME", self.dir().join("state"))
+            .env("NO_COLOR", "1")
+            .stdin(Stdio::null());
         command
     }
 
     pub fn gauntlet(&self, args: &[&str]) -> Ended {
         let output = self.command().args(args).output().unwrap();
-        let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        let text =
+            String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
         Ended { code: output.status.code().unwrap_or(-1), text }
     }
 
@@ -66,7 +71,10 @@ impl Stage {
 
     pub fn end(&self, child: &mut Child) -> Ended {
         let status = child.wait().unwrap();
-        Ended { code: status.code().unwrap_or(-1), text: fs::read_to_string(self.dir().join("output")).unwrap() }
+        Ended {
+            code: status.code().unwrap_or(-1),
+            text: fs::read_to_string(self.dir().join("output")).unwrap(),
+        }
     }
 
     pub fn has_run(&self) -> bool {
@@ -121,12 +129,17 @@ impl Stage {
     /// The child of a process whose command line has this word.
     pub fn child_named(&self, parent: u32, word: &str) -> u32 {
         self.await_some(word, || {
-            fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok()).find(|pid| {
-                let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-                let ppid = stat.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(1)?.parse::<u32>().ok());
-                let cmdline = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-                ppid == Some(parent) && cmdline.split(|b| *b == 0).any(|arg| arg == word.as_bytes())
-            })
+            fs::read_dir("/proc")
+                .unwrap()
+                .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok())
+                .find(|pid| {
+                    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+                    let ppid = stat
+                        .rsplit_once(") ")
+                        .and_then(|(_, rest)| rest.split(' ').nth(1)?.parse::<u32>().ok());
+                    let cmdline = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+                    ppid == Some(parent) && cmdline.split(|b| *b == 0).any(|arg| arg == word.as_bytes())
+                })
         })
     }
 
@@ -185,7 +198,12 @@ impl Stage {
             }
         }
         if let Ok(entries) = fs::read_dir(self.dir().join("state/gauntlet")) {
-            left.extend(entries.map(|e| e.unwrap().path()).filter(|path| path.is_dir()).map(|path| path.display().to_string()));
+            left.extend(
+                entries
+                    .map(|e| e.unwrap().path())
+                    .filter(|path| path.is_dir())
+                    .map(|path| path.display().to_string()),
+            );
         }
         left
     }
