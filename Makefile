@@ -19,6 +19,7 @@ demo: packages build ## Runs the release gate on local processes and prints the 
 test: packages nextest build defects ## Formatting, lints, all tests, documentation
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
+	cargo clippy -p causal-service --features defects --all-targets -- -D warnings
 	cargo nextest run --workspace --no-fail-fast
 	cargo test --workspace --doc --quiet
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
@@ -58,4 +59,4 @@ load-truth: toolchain ## Compares the generator's percentiles with the analytic 
 
 .PHONY: fuzz
 fuzz: packages build ## Fuzzes the service from its OpenAPI document with schemathesis
-	service/tests/fuzz.sh
+	SERVICE=$(SERVICE) service/tests/fuzz.sh

@@ -7,7 +7,7 @@ examples=${1:-200}
 root=$(cd "$(dirname "$0")/../.." && pwd)
 target=${CARGO_TARGET_DIR:-$root/target}
 service=$(realpath -m "${SERVICE:-$target/debug/causal-service}")
-pg=/usr/lib/postgresql/15/bin
+pg=$(printf '%s\n' /usr/lib/postgresql/*/bin | sort -V | tail -n 1)
 need() { [ -x "$1" ] || command -v "$1" >/dev/null || { echo "fuzz: $1 is missing: install $2" >&2; exit 2; }; }
 need "$pg/postgres" postgresql
 need redis-server redis-server

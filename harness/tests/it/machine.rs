@@ -12,12 +12,12 @@ system: SYSTEM
 seed: 5
 load:
   - behaviour: mixed
-    arrivals: { constant: 150/s }
-phases: { warm-up: 3s, baseline: 8s }
+    arrivals: { constant: 300/s }
+phases: { warm-up: 2s, baseline: 5s }
 objectives:
   - p95 < 200ms
-  - throughput > 120/s
-  - errors < 0.5%
+  - throughput > 250/s
+  - errors < 2%
 checks: [no-lost-write, no-duplicate, right-answers]
 ";
 
@@ -110,7 +110,7 @@ fn a_starved_generator_makes_a_run_inconclusive() {
 fn without_samples_a_run_is_inconclusive() {
     let stage = Stage::new();
     let scenario =
-        SHORT.replace("constant: 150/s", "constant: 0.01/s").replace("  - throughput > 120/s\n", "");
+        SHORT.replace("constant: 300/s", "constant: 0.01/s").replace("  - throughput > 250/s\n", "");
     let ended = stage.run(&scenario, &[]);
     assert_eq!(ended.code, 3, "{}", ended.text);
     stage.assert_nothing_left();
@@ -227,7 +227,7 @@ fn bad_input_is_told_with_its_place_and_starts_nothing() {
     let cases: [(&str, String); 4] = [
         ("unknown field", SHORT.replace("seed: 5", "sead: 5")),
         ("objectives", SHORT.replace("p95 < 200ms", "p95 < 200 parsecs")),
-        ("negative", SHORT.replace("constant: 150/s", "constant: -150/s")),
+        ("negative", SHORT.replace("constant: 300/s", "constant: -150/s")),
         ("mixd", SHORT.replace("behaviour: mixed", "behaviour: mixd")),
     ];
     for (what, scenario) in cases {

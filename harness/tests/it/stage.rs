@@ -10,29 +10,29 @@ use std::{
 use serde_json::Value;
 
 /// The repository.
-pub fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
 
 /// How a command ended.
-pub struct Ended {
-    pub code: i32,
-    pub text: String,
+pub(crate) struct Ended {
+    pub(crate) code: i32,
+    pub(crate) text: String,
 }
 
 /// Directories of one test.
-pub struct Stage {
+pub(crate) struct Stage {
     dir: tempfile::TempDir,
 }
 
 const PATIENCE: Duration = Duration::from_secs(90);
 
 impl Stage {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { dir: tempfile::tempdir_in("/var/tmp").unwrap() }
     }
 
-    pub fn dir(&self) -> &Path {
+    pub(crate) fn dir(&self) -> &Path {
         self.dir.path()
     }
 
@@ -46,7 +46,7 @@ impl Stage {
         command
     }
 
-    pub fn gauntlet(&self, args: &[&str]) -> Ended {
+    pub(crate) fn gauntlet(&self, args: &[&str]) -> Ended {
         let output = self.command().args(args).output().unwrap();
         let text =
             String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
@@ -54,7 +54,7 @@ impl Stage {
     }
 
     /// Starts a scenario whose `SYSTEM` is the reference system.
-    pub fn start(&self, scenario: &str, more: &[String]) -> Child {
+    pub(crate) fn start(&self, scenario: &str, more: &[String]) -> Child {
         let file = self.dir().join("scenario.yml");
         let system = root().join("deploy/system.yml");
         fs::write(&file, scenario.replace("SYSTEM", system.to_str().unwrap())).unwrap();
@@ -64,12 +64,12 @@ impl Stage {
         command.stdout(output.try_clone().unwrap()).stderr(output).spawn().unwrap()
     }
 
-    pub fn run(&self, scenario: &str, more: &[String]) -> Ended {
+    pub(crate) fn run(&self, scenario: &str, more: &[String]) -> Ended {
         let mut child = self.start(scenario, more);
         self.end(&mut child)
     }
 
-    pub fn end(&self, child: &mut Child) -> Ended {
+    pub(crate) fn end(&self, child: &mut Child) -> Ended {
         let status = child.wait().unwrap();
         Ended {
             code: status.code().unwrap_or(-1),
@@ -77,24 +77,24 @@ impl Stage {
         }
     }
 
-    pub fn has_run(&self) -> bool {
+    pub(crate) fn has_run(&self) -> bool {
         self.dir().join("reports").exists()
     }
 
     /// The directory of the only run.
-    pub fn run_dir(&self) -> PathBuf {
+    pub(crate) fn run_dir(&self) -> PathBuf {
         self.await_some("a run's directory", || {
             let dir = self.dir().join("reports/scenario");
             fs::read_dir(dir).ok()?.next()?.ok().map(|entry| entry.path())
         })
     }
 
-    pub fn report(&self, name: &str) -> String {
+    pub(crate) fn report(&self, name: &str) -> String {
         fs::read_to_string(self.run_dir().join(name)).unwrap()
     }
 
     /// What was judged and came out in this state.
-    pub fn findings(&self, state: &str) -> Vec<String> {
+    pub(crate) fn findings(&self, state: &str) -> Vec<String> {
         let report: Value = serde_json::from_str(&self.report("report.json")).unwrap();
         let findings = report["findings"].as_array().unwrap();
         let mut found: Vec<String> = findings
@@ -107,14 +107,14 @@ impl Stage {
     }
 
     /// Waits until the journal holds such a line.
-    pub fn await_event(&self, what: &str) {
+    pub(crate) fn await_event(&self, what: &str) {
         self.await_some(what, || {
             let events = fs::read_to_string(self.run_dir().join("events.jsonl")).unwrap_or_default();
             events.contains(what).then_some(())
         });
     }
 
-    pub fn await_some<T>(&self, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    pub(crate) fn await_some<T>(&self, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
         let deadline = Instant::now() + PATIENCE;
         loop {
             if let Some(found) = look() {
@@ -127,7 +127,7 @@ impl Stage {
     }
 
     /// The child of a process whose command line has this word.
-    pub fn child_named(&self, parent: u32, word: &str) -> u32 {
+    pub(crate) fn child_named(&self, parent: u32, word: &str) -> u32 {
         self.await_some(word, || {
             fs::read_dir("/proc")
                 .unwrap()
@@ -143,12 +143,12 @@ impl Stage {
         })
     }
 
-    pub fn signal(&self, pid: u32, signal: &str) {
+    pub(crate) fn signal(&self, pid: u32, signal: &str) {
         assert!(Command::new("kill").args(["-s", signal, &pid.to_string()]).status().unwrap().success());
     }
 
     /// The run's private directory, as its record names it.
-    pub fn private(&self) -> PathBuf {
+    pub(crate) fn private(&self) -> PathBuf {
         let record = self.await_some("a record", || {
             let mut runs = fs::read_dir(self.dir().join("state/gauntlet")).ok()?;
             runs.find_map(|run| fs::read_to_string(run.ok()?.path().join("run.json")).ok())
@@ -158,14 +158,14 @@ impl Stage {
     }
 
     /// The values of the run's secrets.
-    pub fn secrets(&self) -> Vec<String> {
+    pub(crate) fn secrets(&self) -> Vec<String> {
         let text = fs::read_to_string(self.private().join("secrets.json")).unwrap();
         let secrets: std::collections::BTreeMap<String, String> = serde_json::from_str(&text).unwrap();
         secrets.into_values().collect()
     }
 
     /// Every file that the run left.
-    pub fn files(&self) -> Vec<PathBuf> {
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
         let mut found = vec![];
         let mut open = vec![self.run_dir()];
         while let Some(dir) = open.pop() {
@@ -178,7 +178,7 @@ impl Stage {
     }
 
     /// What of this stage's runs is still there: processes by their working directory, private directories, records.
-    pub fn left(&self) -> Vec<String> {
+    pub(crate) fn left(&self) -> Vec<String> {
         let mut left = vec![];
         let runs: Vec<String> = fs::read_dir(self.dir().join("reports/scenario"))
             .map(|entries| entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect())
@@ -208,7 +208,7 @@ impl Stage {
         left
     }
 
-    pub fn assert_nothing_left(&self) {
+    pub(crate) fn assert_nothing_left(&self) {
         assert_eq!(self.left(), Vec::<String>::new());
         assert_eq!(self.gauntlet(&["status"]).text.trim(), "nothing is in force");
     }
