@@ -33,7 +33,7 @@ impl Args {
         let verdict = recorded.judge();
         let recorded_for =
             recorded.events().last().map_or(Duration::ZERO, |last| Duration::from_micros(last.at_us));
-        Console::new(recorded.plan(), std::io::stdout(), style()).verdict(&verdict, &self.run, recorded_for);
+        Console::of(&recorded, std::io::stdout(), style()).verdict(&verdict, &self.run, recorded_for);
         if self.report
             && let Err(error) = report::write_all(&self.run, &recorded, &verdict)
         {

@@ -8,6 +8,7 @@ use std::{
 use gauntlet_core::evidence::{Event, Request, Sample, What};
 
 use super::{
+    faults::chain,
     stop::{Early, Stop},
     world::Tell,
 };
@@ -69,7 +70,7 @@ impl Recorder {
 
     fn note(&self, written: Result<(), JournalError>) {
         if let Err(error) = written {
-            let why = error.to_string();
+            let why = chain(&error);
             if self.broken.set(why.clone()).is_ok() {
                 tracing::error!(why, "the journal cannot be written: the run cannot pass, healing");
             }

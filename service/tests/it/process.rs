@@ -38,6 +38,13 @@ pub(crate) fn program(paths: &[&str], package: &str) -> String {
     (*found.unwrap_or_else(|| panic!("none of {paths:?} is there: install the package {package}"))).to_owned()
 }
 
+/// A program of the newest PostgreSQL on this machine; Debian keeps each version in a directory of its own.
+pub(crate) fn postgres_program(name: &str) -> String {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let numbers = versions.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    format!("/usr/lib/postgresql/{}/bin/{name}", numbers.max().unwrap_or_default())
+}
+
 impl Process {
     pub(crate) fn spawn(command: &mut Command) -> Self {
         let child = command.spawn().unwrap_or_else(|why| panic!("cannot start {command:?}: {why}"));

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::client::{Client, Reply};
-use crate::process::{Process, command, command_as_postgres, eventually, program};
+use crate::process::{Process, command, command_as_postgres, eventually, postgres_program, program};
 
 /// A port that was free a moment ago.
 fn free_port() -> u16 {
@@ -54,7 +54,7 @@ impl World {
     }
 
     fn init_postgres(&self) {
-        let initdb = program(&["/usr/lib/postgresql/15/bin/initdb"], "postgresql");
+        let initdb = program(&[&postgres_program("initdb")], "postgresql");
         let data = self.data();
         std::fs::create_dir(&data).expect("a folder");
         if rustix::process::geteuid().is_root() {
@@ -77,7 +77,7 @@ impl World {
     }
 
     pub(crate) async fn start_postgres(&mut self) {
-        let postgres = program(&["/usr/lib/postgresql/15/bin/postgres"], "postgresql");
+        let postgres = program(&[&postgres_program("postgres")], "postgresql");
         let mut command = command_as_postgres(postgres);
         command.arg("-D").arg(self.data()).args(["-h", "127.0.0.1", "-p", &self.postgres_port.to_string()]);
         // Only a crash of the machine needs fsync; these tests crash processes.

@@ -31,19 +31,18 @@ pub struct Seconds(BTreeMap<u64, Second>);
 const LONGEST_US: u64 = 600_000_000;
 
 impl Default for Latencies {
-    #[expect(
-        clippy::expect_used,
-        reason = "1..=ten minutes at three digits are bounds that the crate accepts"
-    )]
+    #[expect(clippy::expect_used, reason = "three digits are a precision that the crate accepts")]
     fn default() -> Self {
-        Self(Histogram::new_with_max(LONGEST_US, 3).expect("valid bounds"))
+        // It grows by itself: most seconds need a fraction of what ten minutes would.
+        Self(Histogram::new(3).expect("a valid precision"))
     }
 }
 
 impl Latencies {
     /// Adds one; longer than ten minutes counts as ten minutes.
     pub fn add(&mut self, us: u64) {
-        self.0.saturating_record(us);
+        // A histogram that grows refuses no value.
+        let _ = self.0.record(us.min(LONGEST_US));
     }
 
     /// Adds all of another.
