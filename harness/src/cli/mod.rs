@@ -70,15 +70,19 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     ExitCode::from(outcome.exit_code())
 }
 
-/// Warnings and errors go to standard error; `RUST_LOG` says otherwise.
+/// Warnings and errors go to standard error, one line each; with `RUST_LOG` also what it asks for, each with its time.
 pub(crate) fn log_to_stderr() {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into());
+    let ansi = std::io::stderr().is_terminal() && !no_color();
+    let log = tracing_subscriber::fmt().with_ansi(ansi).with_target(false).with_writer(std::io::stderr);
     // A second caller in the same process (a test) keeps the first one's settings.
-    let _ = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_target(false)
-        .with_writer(std::io::stderr)
-        .try_init();
+    let _ = match tracing_subscriber::EnvFilter::try_from_default_env() {
+        Ok(filter) => log.with_env_filter(filter).try_init(),
+        Err(_) => log.with_env_filter("warn").without_time().try_init(),
+    };
+}
+
+fn no_color() -> bool {
+    std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
 }
 
 /// What standard output can do (`NO_COLOR`: no-color.org).

@@ -12,7 +12,7 @@ use gauntlet_core::{
     plan::{Known, Plan, plan},
     scenario,
     system::{self, System},
-    yaml::Mistake,
+    yaml::{self, Book, Mistake, Places},
 };
 use serde_json::Value;
 
@@ -76,6 +76,8 @@ pub fn ready(file: &Path, options: &Options) -> Result<Ready, BadScenario> {
     let mut plan = plan(&name, &said, &known).map_err(|mistakes| BadScenario::of(file, &mistakes))?;
     if let Some(endpoint) = &options.endpoint {
         only_load(&mut plan, endpoint, options)?;
+    } else {
+        startable(&system, &system_file, &options.target)?;
     }
     let data = data(&plan, &root)?;
     let mut files =
@@ -106,6 +108,19 @@ fn read(file: &Path) -> Result<Vec<u8>, BadScenario> {
         )));
     }
     std::fs::read(file).map_err(told)
+}
+
+/// A component that the target has no recipe for could never start.
+fn startable(system: &System, file: &Path, target: &str) -> Result<(), BadScenario> {
+    let told = |mistakes: Vec<Mistake>| BadScenario::of(file, &mistakes);
+    let places = Places::of(&yaml::tree(&read(file)?).map_err(|mistake| told(vec![mistake]))?);
+    let mut book = Book::new(&places);
+    for (name, _) in system.components.iter().filter(|(_, component)| component.local.is_none()) {
+        let what = format!("`{name}` has no `{target}` recipe, so the target {target} cannot start it");
+        let mend = "add `local: { program: ... }`, or give the address of one that runs with `--endpoint`";
+        book.say(Mistake::of_key(format!("components.{name}"), what).mend(mend));
+    }
+    book.close().map_err(told)
 }
 
 fn abilities(target: &str) -> Result<BTreeSet<gauntlet_core::act::Ability>, BadScenario> {
