@@ -3,9 +3,11 @@
 use std::{
     collections::BTreeMap,
     fs::{self, File},
-    io::{self, BufWriter, Read, Write},
+    io::{self, BufWriter, Read, Seek, SeekFrom, Write},
     path::Path,
 };
+
+use gauntlet_core::act::Unit;
 
 use crate::layout::Layout;
 
@@ -73,6 +75,24 @@ pub fn collect(layout: &Layout, into: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// The last lines that a replica logged, without secrets; none when it logged nothing.
+pub fn tail(layout: &Layout, unit: &Unit, lines: usize) -> Option<String> {
+    let mut log = File::open(layout.log(layout.of(unit)?)).ok()?;
+    let from = log.metadata().ok()?.len().saturating_sub(CHUNK as u64);
+    log.seek(SeekFrom::Start(from)).ok()?;
+    let mut bytes = Vec::new();
+    log.take(CHUNK as u64).read_to_end(&mut bytes).ok()?;
+    let text = Secrets::read(layout).ok()?.hide(whole_lines(&String::from_utf8_lossy(&bytes), from > 0));
+    let all: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+    let last = &all[all.len().saturating_sub(lines)..];
+    (!last.is_empty()).then(|| last.join("\n"))
+}
+
+/// A line whose beginning was cut off may begin within a secret, which nobody would recognise.
+pub(crate) fn whole_lines(text: &str, is_cut: bool) -> &str {
+    if is_cut { text.split_once('\n').map_or("", |(_, rest)| rest) } else { text }
+}
+
 // A secret that straddles two chunks is found too: what could be its beginning is kept back.
 fn copy(from: &mut impl Read, to: &mut impl Write, secrets: &Secrets) -> io::Result<()> {
     let mut held = Vec::with_capacity(2 * CHUNK);
@@ -96,7 +116,7 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::{CHUNK, Secrets, copy};
+    use super::{CHUNK, Secrets, copy, whole_lines};
 
     fn secrets() -> Secrets {
         Secrets(BTreeMap::from([("password".into(), "c0ffee11".into()), ("token".into(), "deadbeef".into())]))
@@ -115,6 +135,13 @@ mod tests {
             String::from_utf8(copy).unwrap(),
             "url postgres://[secret:password]@x c0ffee1 [secret:token]"
         );
+    }
+
+    #[test]
+    fn a_line_that_was_cut_is_left_out_for_it_may_begin_within_a_secret() {
+        assert_eq!(whole_lines("ffee11 cut\nwhole\n", true), "whole\n");
+        assert_eq!(whole_lines("all\nof it", false), "all\nof it");
+        assert_eq!(whole_lines("one long line", true), "");
     }
 
     #[test]

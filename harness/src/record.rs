@@ -108,14 +108,20 @@ impl Record {
     pub fn create(&self, state: &Path) -> Result<PathBuf, RecordError> {
         let dir = checked(state, &self.run)?;
         let io = |source| RecordError::Io { path: dir.clone(), source };
-        DirBuilder::new().recursive(true).mode(0o700).create(state).map_err(io)?;
-        DirBuilder::new().mode(0o700).create(&dir).map_err(io)?;
-        DirBuilder::new().mode(0o700).create(dir.join("open")).map_err(io)?;
         let path = dir.join("run.json");
         let bytes = serde_json::to_vec_pretty(self)
             .map_err(|source| RecordError::Malformed { path: path.clone(), source })?;
-        store(&path, &bytes).map_err(io)?;
-        sync(state).map_err(io)?;
+        DirBuilder::new().recursive(true).mode(0o700).create(state).map_err(io)?;
+        DirBuilder::new().mode(0o700).create(&dir).map_err(io)?;
+        let stored = DirBuilder::new().mode(0o700).create(dir.join("open")).and_then(|()| {
+            store(&path, &bytes)?;
+            sync(state)
+        });
+        if stored.is_err() {
+            // Half a record (a full disk) is nobody's run.
+            let _ = fs::remove_dir_all(&dir);
+        }
+        stored.map_err(io)?;
         Ok(dir)
     }
 
@@ -148,12 +154,13 @@ impl Record {
     pub fn remove(state: &Path, run: &str) -> Result<(), RecordError> {
         let dir = checked(state, run)?;
         // The record goes first: what is left of a removal that was cut short is no run any more.
-        let record = fs::remove_file(dir.join("run.json"));
-        let gone = record.and_then(|()| fs::remove_dir_all(&dir));
-        match gone {
+        let gone = |removed: io::Result<()>| match removed {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            other => other.map_err(|source| RecordError::Io { path: dir, source }),
-        }
+            other => other,
+        };
+        let removed =
+            gone(fs::remove_file(dir.join("run.json"))).and_then(|()| gone(fs::remove_dir_all(&dir)));
+        removed.map_err(|source| RecordError::Io { path: dir, source })
     }
 
     /// Whether the process that holds the run still runs.
@@ -262,6 +269,15 @@ mod tests {
         Record::remove(state.path(), "one").unwrap();
         Record::remove(state.path(), "one").unwrap();
         assert!(Record::list(state.path()).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_removal_that_was_cut_short_is_finished() {
+        let state = tempfile::tempdir().unwrap();
+        let dir = record("one").create(state.path()).unwrap();
+        fs::remove_file(dir.join("run.json")).unwrap();
+        Record::remove(state.path(), "one").unwrap();
+        assert!(!dir.exists());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The only way in: read, store the way back, act, prove.
 
 use gauntlet_core::{
-    act::{Act, Place},
+    act::{Act, Place, Unit},
     evidence::{Side, What},
     port::Trouble,
     proof::{Proof, Query},
@@ -22,7 +22,12 @@ pub enum NotEntered {
     Act(#[source] Trouble),
     /// The acts are done, but the witness did not see their effect; the receipt is in the ledger.
     #[error("no effect was seen")]
-    Effect(#[source] Trouble),
+    Effect {
+        /// Of what it was asked.
+        unit: Unit,
+        /// What was seen instead.
+        source: Trouble,
+    },
 }
 
 /// Enters a step. After an error other than `Untouched` the step is in the ledger, to be healed.
@@ -49,7 +54,8 @@ pub async fn enter(step: &Step, world: &World) -> Result<(), NotEntered> {
     world.say(What::Applied { step: step.id.clone() });
     for proof in &step.effect {
         let proof = pinned(proof, &receipt.acts);
-        let reading = prove(world.witness.as_ref(), &proof).await.map_err(NotEntered::Effect)?;
+        let unseen = |source| NotEntered::Effect { unit: asked(&proof.ask).unit.clone(), source };
+        let reading = prove(world.witness.as_ref(), &proof).await.map_err(unseen)?;
         let (step, proof) = (step.id.clone(), format!("{} {}", proof.ask, proof.expect));
         world.say(What::Proved { step, side: Side::Effect, proof, reading });
     }
@@ -76,6 +82,12 @@ fn pinned(proof: &Proof, acts: &[Act]) -> Proof {
         at.object = Some(object);
     }
     proof
+}
+
+fn asked(ask: &Query) -> &Place {
+    match ask {
+        Query::Process { at } | Query::Ready { at } | Query::Sql { at, .. } => at,
+    }
 }
 
 fn place(act: &Act) -> Option<&Place> {

@@ -69,7 +69,10 @@ impl Guard {
         if let Ok(Some(mut input)) = self.beats.await {
             let _ = input.write_all(&[DONE]).await;
         }
-        let _ = timeout(WATCHES_WITHIN, self.child.wait()).await;
+        // One that is frozen has nothing to do any more, whenever it wakes up.
+        if timeout(WATCHES_WITHIN, self.child.wait()).await.is_err() {
+            let _ = self.child.kill().await;
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
     time::Duration,
 };
 
@@ -11,10 +12,14 @@ use gauntlet_core::{
     port::Trouble,
     proof::{Expect, Proof, Query},
     receipt::Receipt,
+    step::StepId,
 };
 use tokio::{task::JoinSet, time::timeout};
 
-use super::{prove::prove, world::World};
+use super::{
+    prove::prove,
+    world::{Tell, World},
+};
 
 /// How long one undo may take before the next on the same unit is tried.
 const UNDO_BUDGET: Duration = Duration::from_secs(12);
@@ -28,39 +33,48 @@ pub async fn heal(receipts: &[Receipt], world: &World) -> Vec<Trouble> {
     for receipt in receipts {
         world.say(What::Healing { step: receipt.step.clone() });
     }
-    let undos: Vec<Act> = receipts.iter().rev().flat_map(|receipt| receipt.undo.iter().cloned()).collect();
+    let undos = undos(receipts);
     let mut residue = undo(&undos, world).await;
     // Every undo comes before any proof, so that no proof waits for what a later undo repairs.
-    let removed: BTreeSet<&Unit> = undos.iter().filter_map(ended).collect();
+    let removed: BTreeSet<&Unit> = undos.iter().filter_map(|(_, act)| ended(act)).collect();
     residue.extend(settle(receipts, &removed, world).await);
     residue
+}
+
+/// An act that undoes, and the step that it undoes.
+type Undo = (Option<StepId>, Act);
+
+fn undos(receipts: &[Receipt]) -> Vec<Undo> {
+    let of = |receipt: &Receipt| -> Vec<Undo> {
+        receipt.undo.iter().map(|act| (Some(receipt.step.clone()), act.clone())).collect()
+    };
+    receipts.iter().rev().flat_map(of).collect()
 }
 
 /// Proves and clears, newest first: killed in between, what is left still knows that the older steps stand below it.
 async fn settle(receipts: &[Receipt], removed: &BTreeSet<&Unit>, world: &World) -> Vec<Trouble> {
     let mut residue = vec![];
     for receipt in receipts.iter().rev() {
-        let left = gone(receipt, removed, world).await;
-        if left.is_empty() {
+        let here = gone(receipt, removed, world).await;
+        if here.is_empty() {
             match world.ledger.clear(&receipt.step).await {
                 Ok(()) => world.say(What::Healed { step: receipt.step.clone() }),
                 Err(trouble) => residue.push(trouble),
             }
         }
-        for trouble in &left {
-            let (step, why) = (Some(receipt.step.clone()), trouble.to_string());
-            world.say(What::Trouble { kind: TroubleKind::Residue, step, why });
+        for trouble in &here {
+            left(world, Some(receipt.step.clone()), trouble);
         }
-        residue.extend(left);
+        residue.extend(here);
     }
     residue
 }
 
 /// Undoes side by side for each unit, in order on each; what ends the ground comes last, for everything stands on it.
-async fn undo(undos: &[Act], world: &World) -> Vec<Trouble> {
-    let mut by_unit: BTreeMap<&Unit, Vec<Act>> = BTreeMap::new();
-    for act in undos {
-        by_unit.entry(act.unit()).or_default().push(act.clone());
+async fn undo(undos: &[Undo], world: &World) -> Vec<Trouble> {
+    let mut by_unit: BTreeMap<&Unit, Vec<Undo>> = BTreeMap::new();
+    for undo in undos {
+        by_unit.entry(undo.1.unit()).or_default().push(undo.clone());
     }
     let ground = by_unit.remove(&Unit::Ground);
     let mut running = JoinSet::new();
@@ -72,24 +86,27 @@ async fn undo(undos: &[Act], world: &World) -> Vec<Trouble> {
     residue
 }
 
-async fn in_order(acts: Vec<Act>, world: World) -> Vec<Trouble> {
+async fn in_order(undos: Vec<Undo>, world: World) -> Vec<Trouble> {
     let mut residue = vec![];
-    for act in &acts {
-        match timeout(UNDO_BUDGET, world.target.apply(act)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(trouble)) => residue.push(trouble),
-            Err(_) => residue.push(Trouble::failed(act, format!("not done within {UNDO_BUDGET:?}"))),
-        }
-    }
-    for trouble in &residue {
-        world.say(What::Trouble { kind: TroubleKind::Residue, step: None, why: trouble.to_string() });
+    for (step, act) in undos {
+        let trouble = match timeout(UNDO_BUDGET, world.target.apply(&act)).await {
+            Ok(Ok(())) => continue,
+            Ok(Err(trouble)) => trouble,
+            Err(_) => Trouble::failed(&act, format!("not done within {UNDO_BUDGET:?}")),
+        };
+        left(&world, step, &trouble);
+        residue.push(trouble);
     }
     residue
 }
 
+fn left(world: &World, step: Option<StepId>, trouble: &Trouble) {
+    world.say(What::Trouble { kind: TroubleKind::Residue, step, why: trouble.to_string() });
+}
+
 /// What of a receipt is still there.
 async fn gone(receipt: &Receipt, removed: &BTreeSet<&Unit>, world: &World) -> Vec<Trouble> {
-    let mut left = vec![];
+    let mut here = vec![];
     for proof in &receipt.gone {
         let proof = if is_removed(proof, removed) { absent(proof) } else { proof.clone() };
         match prove(world.witness.as_ref(), &proof).await {
@@ -97,10 +114,10 @@ async fn gone(receipt: &Receipt, removed: &BTreeSet<&Unit>, world: &World) -> Ve
                 let (step, proof) = (receipt.step.clone(), format!("{} {}", proof.ask, proof.expect));
                 world.say(What::Proved { step, side: Side::Gone, proof, reading });
             }
-            Err(trouble) => left.push(trouble),
+            Err(trouble) => here.push(trouble),
         }
     }
-    left
+    here
 }
 
 /// A fault on a unit that this heal ended as well (set-up undone after a crash) is gone with its unit.
@@ -126,27 +143,46 @@ fn ended(act: &Act) -> Option<&Unit> {
     }
 }
 
+/// Hears of what did not work at once while a stronger way out is still to come: no more than a warning.
+struct Hushed(Arc<dyn Tell>);
+
+impl Tell for Hushed {
+    fn tell(&self, what: What) {
+        match what {
+            What::Trouble { kind: TroubleKind::Residue, why, .. } => tracing::warn!("not at once: {why}"),
+            what => self.0.tell(what),
+        }
+    }
+}
+
+fn hushed(world: &World) -> World {
+    World { tell: Arc::new(Hushed(world.tell.clone())), ..world.clone() }
+}
+
 /// Heals everything that the ledger holds, then removes what bears the run's mark. `before_ground` runs when all
-/// replicas are ended and their files still exist.
+/// replicas are ended and their files still exist. Answers what is still there in the end.
 pub async fn unwind(world: &World, before_ground: impl FnOnce()) -> Vec<Trouble> {
-    let residue = match world.ledger.open().await {
+    match world.ledger.open().await {
         Ok(open) => {
             let (ground, rest): (Vec<Receipt>, Vec<Receipt>) = open.into_iter().partition(on_ground);
             if ground.is_empty() {
-                heal(&rest, world).await
-            } else {
-                // A ground that an earlier heal ended took everything along: nothing is started on it again.
-                if stands(world).await {
-                    heal(&rest, world).await;
-                }
-                before_ground();
-                end_ground(&ground, world).await
+                let residue = heal(&rest, world).await;
+                return residue.into_iter().chain(sweep(world).await).collect();
             }
+            // A ground that an earlier heal ended took everything along: nothing is started on it again.
+            if stands(world).await {
+                heal(&rest, &hushed(world)).await;
+            }
+            before_ground();
+            end_ground(&ground, world).await
         }
-        Err(trouble) => vec![trouble],
-    };
-    let swept = sweep(world).await;
-    residue.into_iter().chain(swept).collect()
+        // What the ledger holds cannot be read, but the mark can: without a ground nothing stands.
+        Err(trouble) => {
+            tracing::warn!("{trouble}: ending all that bears the run's mark");
+            before_ground();
+            sweep(world).await
+        }
+    }
 }
 
 async fn stands(world: &World) -> bool {
@@ -156,8 +192,8 @@ async fn stands(world: &World) -> bool {
 
 /// Ends the ground. Once that is proved, whatever stood on it is gone with it, and so is every receipt.
 async fn end_ground(ground: &[Receipt], world: &World) -> Vec<Trouble> {
-    let undos: Vec<Act> = ground.iter().flat_map(|receipt| receipt.undo.iter().cloned()).collect();
-    let mut residue = undo(&undos, world).await;
+    undo(&undos(ground), &hushed(world)).await;
+    let mut residue = sweep(world).await;
     match world.ledger.open().await {
         Ok(open) => residue.extend(settle(&open, &BTreeSet::from([&Unit::Ground]), world).await),
         Err(trouble) => residue.push(trouble),
@@ -167,12 +203,23 @@ async fn end_ground(ground: &[Receipt], world: &World) -> Vec<Trouble> {
 
 /// Removes what bears the run's mark and is in no receipt.
 async fn sweep(world: &World) -> Vec<Trouble> {
-    let mut residue = vec![];
-    match world.target.leftovers().await {
-        Ok(acts) => residue.extend(undo(&acts, world).await),
-        Err(trouble) => residue.push(trouble),
+    for last in [false, true] {
+        let acts = match world.target.leftovers().await {
+            Ok(acts) if acts.is_empty() => return vec![],
+            Ok(acts) => acts,
+            Err(trouble) => {
+                left(world, None, &trouble);
+                return vec![trouble];
+            }
+        };
+        let acts: Vec<Undo> = acts.into_iter().map(|act| (None, act)).collect();
+        let to = if last { world.clone() } else { hushed(world) };
+        let residue = undo(&acts, &to).await;
+        if last {
+            return residue;
+        }
     }
-    residue
+    vec![]
 }
 
 fn on_ground(receipt: &Receipt) -> bool {

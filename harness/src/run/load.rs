@@ -11,15 +11,22 @@ use gauntlet_load::codec::Decoder;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     process::{Child, ChildStdin, ChildStdout, Command},
-    time::timeout,
+    time::{Instant, timeout, timeout_at},
 };
 
-use super::{LOAD_WORD, itself, recorder::Recorder, stop::Stop, world::Tell};
+use super::{
+    LOAD_WORD, itself,
+    recorder::Recorder,
+    stop::{Early, Stop},
+    world::Tell,
+};
 
 /// How long the load process may take until its schedule begins.
 const BEGINS_WITHIN: Duration = Duration::from_secs(15);
 /// How long it may take to end after its input was closed.
 const ENDS_WITHIN: Duration = Duration::from_secs(3);
+/// How long it may say nothing once its schedule is over: longer than any request or question of the audit takes.
+const SILENT_AFTER: Duration = Duration::from_secs(60);
 
 /// A load process whose schedule has begun.
 pub(super) struct Load {
@@ -42,13 +49,17 @@ pub(super) enum LoadTrouble {
 impl Load {
     /// Starts the process inside the run's private directory (its mark) and waits until its schedule has begun.
     pub(super) async fn begin(job: &LoadJob, private: &Path) -> Result<Self, LoadTrouble> {
+        let silent = |_| LoadTrouble::Begin(format!("silent for {BEGINS_WITHIN:?}"));
+        timeout(BEGINS_WITHIN, Self::first_frame(job, private)).await.map_err(silent)?
+    }
+
+    async fn first_frame(job: &LoadJob, private: &Path) -> Result<Self, LoadTrouble> {
         let mut load = Self::spawn(job, private).await?;
-        match timeout(BEGINS_WITHIN, load.frames.next()).await {
-            Ok(Some(Frame::Began)) => Ok(load),
-            Ok(Some(Frame::Failed(why))) => Err(LoadTrouble::Begin(why)),
-            Ok(Some(_)) => Err(LoadTrouble::Begin("it sent something else first".into())),
-            Ok(None) => Err(LoadTrouble::Begin("it ended".into())),
-            Err(_) => Err(LoadTrouble::Begin(format!("silent for {BEGINS_WITHIN:?}"))),
+        match load.frames.next().await {
+            Some(Frame::Began) => Ok(load),
+            Some(Frame::Failed(why)) => Err(LoadTrouble::Begin(why)),
+            Some(_) => Err(LoadTrouble::Begin("it sent something else first".into())),
+            None => Err(LoadTrouble::Begin("it ended".into())),
         }
     }
 
@@ -71,20 +82,27 @@ impl Load {
         Ok(Self { child, input, frames: Frames { output, decoder: Decoder::default() } })
     }
 
-    /// Records what the process says until its schedule and audit are done, or the run ends early.
-    pub(super) async fn record(self, recorder: &Recorder, stop: &Stop) {
+    /// Records what the process says until its schedule (which lasts that long) and audit are done, or the run ends
+    /// early. Without load there is nothing to judge: when it fails, the run ends.
+    pub(super) async fn record(self, lasts: Duration, recorder: &Recorder, stop: &Stop) {
         let Self { mut child, input, mut frames } = self;
+        let speaks_until = Instant::now() + lasts;
         let counts = tokio::select! {
-            counts = frames.record(recorder) => counts,
+            counts = frames.record(speaks_until, recorder) => counts,
             () = stop.heard() => {
                 // Closing its input is how the process is stopped; it flushes what it has.
                 drop(input);
-                timeout(ENDS_WITHIN, frames.record(recorder)).await.unwrap_or(Err("it did not stop".into()))
+                let rest = frames.record(speaks_until, recorder);
+                timeout(ENDS_WITHIN, rest).await.unwrap_or(Err("it did not stop".into()))
             }
         };
         match counts {
             Ok(counts) => recorder.tell(What::LoadEnded(counts)),
-            Err(why) => recorder.tell(What::Trouble { kind: TroubleKind::Load, step: None, why }),
+            Err(why) => {
+                let why = format!("the load process: {why}");
+                recorder.tell(What::Trouble { kind: TroubleKind::Load, step: None, why });
+                stop.say(Early::Broken);
+            }
         }
         if timeout(ENDS_WITHIN, child.wait()).await.is_err() {
             let _ = child.kill().await;
@@ -114,9 +132,11 @@ impl Frames {
         }
     }
 
-    async fn record(&mut self, recorder: &Recorder) -> Result<LoadCounts, String> {
+    async fn record(&mut self, speaks_until: Instant, recorder: &Recorder) -> Result<LoadCounts, String> {
         loop {
-            match self.next().await {
+            let patience = speaks_until.max(Instant::now()) + SILENT_AFTER;
+            let next = timeout_at(patience, self.next()).await;
+            match next.map_err(|_| format!("silent for {SILENT_AFTER:?} after the last arrival"))? {
                 Some(Frame::Rows(rows)) => recorder.rows(rows),
                 Some(Frame::Ended(counts)) => return Ok(counts),
                 Some(Frame::Failed(why)) => return Err(why),

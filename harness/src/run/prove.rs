@@ -4,21 +4,32 @@ use std::time::Duration;
 
 use gauntlet_core::{
     port::{Trouble, Witness},
-    proof::{Proof, Reading},
+    proof::{Expect, Proof, Query, Reading},
 };
 use tokio::time::{Instant, sleep, timeout_at};
 
 /// How often a witness is asked while a proof is awaited.
 const PACE: Duration = Duration::from_millis(20);
 
-/// Asks until the expected reading comes. When time is over, says what was seen last.
+/// Where a process tree is not.
+const ABSENT: &str = "absent";
+const READY: &str = "ready";
+
+/// Asks until the expected reading comes. When time is over, says what was seen last. Who waits for a replica to get
+/// ready waits no longer than it lives.
 pub(super) async fn prove(witness: &dyn Witness, proof: &Proof) -> Result<Reading, Trouble> {
     let deadline = Instant::now() + proof.within;
     let mut last = "nothing yet".to_owned();
     loop {
         match timeout_at(deadline, witness.look(&proof.ask)).await {
             Ok(Ok(reading)) if proof.expect.holds(&reading) => return Ok(reading),
-            Ok(Ok(reading)) => last = reading.0,
+            Ok(Ok(reading)) => {
+                last = reading.0;
+                if ended(witness, proof).await {
+                    let what = format!("{} {}", proof.ask, proof.expect);
+                    return Err(Trouble::failed(what, format!("it has ended; last saw {last}")));
+                }
+            }
             Ok(Err(trouble)) => last = trouble.to_string(),
             Err(_) => {}
         }
@@ -31,4 +42,10 @@ pub(super) async fn prove(witness: &dyn Witness, proof: &Proof) -> Result<Readin
         }
         sleep(PACE).await;
     }
+}
+
+async fn ended(witness: &dyn Witness, proof: &Proof) -> bool {
+    let (Query::Ready { at }, Expect::Is(word)) = (&proof.ask, &proof.expect) else { return false };
+    let process = Query::Process { at: at.clone() };
+    word == READY && matches!(witness.look(&process).await, Ok(reading) if reading.0 == ABSENT)
 }

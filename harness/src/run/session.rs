@@ -16,7 +16,7 @@ use gauntlet_core::{
 
 use super::{
     Done, Options,
-    enter::enter,
+    enter::{NotEntered, enter},
     faults::chain,
     guard::Guard,
     heal::unwind,
@@ -42,6 +42,9 @@ use crate::{
 
 /// On this machine a beat is missed after 5 s.
 const LEASE: Duration = Duration::from_secs(5);
+
+/// How much of a log is shown of a component that did not come up.
+const LAST_LINES: usize = 5;
 
 /// A run that has a journal, a ledger and a watchdog.
 struct Session {
@@ -76,22 +79,39 @@ pub(super) async fn run(ready: Ready, scenario: &Path, options: &Options) -> Don
     let residue = unwind(&session.world, || session.collect_logs(&logs_to)).await;
     session.recorder.tell(What::Ended);
     let unwritten = session.recorder.close();
-    guard.dismiss().await;
+    // Before the watchdog goes: killed in between, it finds nothing to do and clears up.
     if residue.is_empty()
         && let Err(error) = Record::remove(&state_dir(), &session.record.run)
     {
-        tracing::warn!("the run's record stays behind: {error}");
+        tracing::warn!("the run's record stays behind: {}", chain(&error));
     }
+    guard.dismiss().await;
     session.verdict(unwritten)
 }
 
-/// Journal, record, watchdog. After an error nothing is left.
+/// Record, journal, watchdog. After an error nothing is left.
 async fn open(ready: Ready, scenario: &Path, options: &Options, stop: &Stop) -> io::Result<(Session, Guard)> {
     stop.on_signals()?;
     let run = name_of_run()?;
     let journal_dir = std::path::absolute(options.reports.join(&ready.plan.scenario).join(&run))?;
-    let journal = Journal::create(&journal_dir).map_err(io::Error::other)?;
     let record = record(&run, &ready, options, &journal_dir)?;
+    let opened = guarded(ready, record, scenario, options, stop).await;
+    if opened.is_err() {
+        let _ = Record::remove(&state_dir(), &run);
+    }
+    opened
+}
+
+/// The journal and the watchdog of a run that has its record.
+async fn guarded(
+    ready: Ready,
+    record: Record,
+    scenario: &Path,
+    options: &Options,
+    stop: &Stop,
+) -> io::Result<(Session, Guard)> {
+    let run = &record.run;
+    let journal = Journal::create(&record.journal).map_err(|error| io::Error::other(chain(&error)))?;
     let console = Console::new(&ready.plan, io::stdout(), options.style);
     let recorder = Arc::new(Recorder::new(journal, console, stop.clone()));
     let world = takeover::world(&record, recorder.clone());
@@ -104,17 +124,11 @@ async fn open(ready: Ready, scenario: &Path, options: &Options, stop: &Stop) -> 
         provenance: provenance(&ready),
         plan: ready.plan.clone(),
     };
+    // A run that has begun is watched.
+    let guard = Guard::start(run, &run_dir(&state_dir(), run), LEASE, stop, recorder.clone()).await?;
     recorder.tell(What::Began(Box::new(began)));
-    let guard = Guard::start(&run, &run_dir(&state_dir(), &run), LEASE, stop, recorder.clone()).await;
     let endpoint = options.endpoint.clone();
-    let session = Session { ready, record, recorder, world, stop: stop.clone(), endpoint };
-    match guard {
-        Ok(guard) => Ok((session, guard)),
-        Err(error) => {
-            let _ = Record::remove(&state_dir(), &session.record.run);
-            Err(error)
-        }
-    }
+    Ok((Session { ready, record, recorder, world, stop: stop.clone(), endpoint }, guard))
 }
 
 /// Takes ports that no other run has, and stores what is needed to heal this run.
@@ -202,11 +216,21 @@ impl Session {
             };
             if let Err(error) = entered {
                 let step = Some(step.id.clone());
-                self.recorder.tell(What::Trouble { kind: TroubleKind::SetUp, step, why: chain(&error) });
+                let why = chain(&error) + &self.last_words(&error);
+                self.recorder.tell(What::Trouble { kind: TroubleKind::SetUp, step, why });
                 return false;
             }
         }
         true
+    }
+
+    /// What a component that did not come up logged last.
+    fn last_words(&self, error: &NotEntered) -> String {
+        let NotEntered::Effect { unit, .. } = error else { return String::new() };
+        match logs::tail(&self.record.layout, unit, LAST_LINES) {
+            Some(lines) => format!("; {unit} logged last:\n{lines}"),
+            None => format!("; {unit} logged nothing"),
+        }
     }
 
     /// Reads back what must hold; the judge compares.

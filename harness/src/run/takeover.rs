@@ -21,8 +21,7 @@ use tokio::{net::unix::pipe, runtime::Runtime};
 
 use super::{
     guard::WATCHING,
-    heal::unwind,
-    watch::watch,
+    watch::{take_over, watch},
     world::{Tell, World},
 };
 use crate::{
@@ -64,11 +63,9 @@ pub fn blocking(record: &Record) -> Vec<Trouble> {
     let Ok(runtime) = runtime() else { return vec![Trouble::failed("heal", "no runtime")] };
     runtime.block_on(async {
         let world = world(record, Arc::new(Log));
-        if let Err(trouble) = world.ledger.fence().await {
-            return vec![trouble];
-        }
-        kill(record.holder);
-        let residue = unwind(&world, || keep_logs(record)).await;
+        let kill = async || kill(record.holder);
+        let taken = take_over(&world, kill, || keep_logs(record)).await;
+        let residue = taken.unwrap_or_else(|trouble| vec![trouble]);
         forget(record, &residue);
         residue
     })
@@ -113,10 +110,10 @@ fn watch_run(run: &str) -> io::Result<Vec<Trouble>> {
     })
 }
 
-/// Ends the old holder for good, so that it cannot act behind the back of who heals.
-fn kill(holder: Holder) {
+/// Ends the old holder for good, so that it cannot act behind the back of who heals. Says whether it is dead.
+fn kill(holder: Holder) -> bool {
     let pid = i32::try_from(holder.pid).ok().and_then(Pid::from_raw);
-    let Some(Ok(fd)) = pid.map(|pid| pidfd_open(pid, PidfdFlags::empty())) else { return };
+    let Some(Ok(fd)) = pid.map(|pid| pidfd_open(pid, PidfdFlags::empty())) else { return !holder.alive() };
     // The descriptor is of that very process only if it still has the holder's start.
     if holder.alive() && pidfd_send_signal(&fd, Signal::KILL).is_ok() {
         let mut fds = [PollFd::new(&fd, PollFlags::IN)];
@@ -125,6 +122,7 @@ fn kill(holder: Holder) {
             let _ = poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 50_000_000 }));
         }
     }
+    !holder.alive()
 }
 
 fn runtime() -> io::Result<Runtime> {

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use gauntlet_core::{
-    evidence::What,
+    evidence::{TroubleKind, What},
     plan::{Phase, Plan},
 };
 use tokio::{
@@ -36,10 +36,16 @@ pub(super) async fn play(
     for fault in plan.faults.clone() {
         beside.spawn(faults::track(fault, zero, world.clone(), stop.clone()));
     }
-    load.record(recorder, stop).await;
+    load.record(plan.load.lasts, recorder, stop).await;
     beside.join_all().await;
-    sampling.abort();
     drawing.abort();
+    sampling.abort();
+    if let Err(ended) = sampling.await
+        && ended.is_panic()
+    {
+        let why = format!("metrics were not read to the end: {ended}");
+        recorder.tell(What::Trouble { kind: TroubleKind::Harness, step: None, why });
+    }
 }
 
 async fn phases(phases: Vec<Phase>, zero: Instant, recorder: Arc<Recorder>, stop: Stop) {

@@ -18,6 +18,9 @@ pub const BEAT: u8 = b'.';
 /// The last word of a harness that has healed everything itself.
 pub const DONE: u8 = b'q';
 
+/// How often the watchdog looks within a lease.
+const LOOKS: u32 = 10;
+
 /// How the watched harness ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Silence {
@@ -32,31 +35,49 @@ pub enum Silence {
 /// Waits until the harness is done, dead or hung.
 pub async fn silence(beats: &mut (impl AsyncRead + Unpin), lease: Duration) -> Silence {
     let mut buffer = [0u8; 64];
-    loop {
-        match timeout(lease, beats.read(&mut buffer)).await {
-            Err(_) => return Silence::Hung,
+    let mut silent = 0;
+    // Silence is counted in short waits: one that was itself frozen for a while looks again before it judges.
+    while silent < LOOKS {
+        match timeout(lease / LOOKS, beats.read(&mut buffer)).await {
+            Err(_) => silent += 1,
             Ok(Err(_) | Ok(0)) => return Silence::Dead,
             Ok(Ok(read)) if buffer[..read].contains(&DONE) => return Silence::Done,
-            Ok(Ok(_)) => {}
+            Ok(Ok(_)) => silent = 0,
         }
     }
+    Silence::Hung
 }
 
 /// Watches, and when the harness falls silent: fences it, heals from the ledger, removes what bears the mark.
+/// `kill_holder` says whether the holder is dead.
 /// Answers what is left; none when the harness had healed everything itself.
 pub async fn watch(
     beats: &mut (impl AsyncRead + Unpin),
     lease: Duration,
     world: &World,
-    kill_holder: impl AsyncFnOnce(),
+    kill_holder: impl AsyncFnOnce() -> bool,
     before_ground: impl FnOnce(),
 ) -> Result<Option<Vec<Trouble>>, Trouble> {
     if silence(beats, lease).await == Silence::Done {
         return Ok(None);
     }
-    world.ledger.fence().await?;
-    kill_holder().await;
-    Ok(Some(unwind(world, before_ground).await))
+    take_over(world, kill_holder, before_ground).await.map(Some)
+}
+
+/// Fences the holder, then heals. A fence that cannot be stored (a full disk) is no reason to leave everything in
+/// force, as long as the holder is dead.
+pub async fn take_over(
+    world: &World,
+    kill_holder: impl AsyncFnOnce() -> bool,
+    before_ground: impl FnOnce(),
+) -> Result<Vec<Trouble>, Trouble> {
+    let fenced = world.ledger.fence().await;
+    if !kill_holder().await {
+        fenced?;
+    } else if let Err(trouble) = fenced {
+        tracing::warn!("{trouble}; its holder is dead, healing");
+    }
+    Ok(unwind(world, before_ground).await)
 }
 
 #[cfg(test)]
@@ -80,6 +101,18 @@ mod tests {
     async fn no_beat_for_a_lease_means_hung() {
         let (_harness, mut watcher) = tokio::io::duplex(8);
         assert_eq!(silence(&mut watcher, LEASE).await, Silence::Hung);
+    }
+
+    #[tokio::test]
+    async fn who_was_frozen_itself_looks_again_before_it_judges() {
+        let (mut harness, mut watcher) = tokio::io::duplex(8);
+        let watching = tokio::spawn(async move { silence(&mut watcher, LEASE).await });
+        tokio::task::yield_now().await;
+        // The single thread of this test stands still for two leases, as a stopped process would.
+        std::thread::sleep(LEASE * 2);
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        harness.write_all(&[BEAT, DONE]).await.unwrap();
+        assert_eq!(watching.await.unwrap(), Silence::Done);
     }
 
     #[tokio::test]

@@ -79,6 +79,13 @@ impl FakeSystem {
         self.state().violations.clone()
     }
 
+    /// Spoils the newest receipt, as a broken disk would.
+    pub fn tear_a_receipt(&self) {
+        if let Some((_, json)) = self.state().receipts.last_mut() {
+            json.truncate(json.len() / 2);
+        }
+    }
+
     /// How many receipts are stored.
     pub fn stored(&self) -> usize {
         self.state().receipts.len()
@@ -266,10 +273,10 @@ impl Ledger for FakeSystem {
     }
 
     fn fence(&self) -> Later<'_, ()> {
-        Box::pin(async {
-            self.state().fenced = true;
+        Box::pin(self.call("fence".to_owned(), |state| {
+            state.fenced = true;
             Ok(())
-        })
+        }))
     }
 }
 

@@ -1,4 +1,5 @@
-//! What /proc shows of a run: which processes work inside its private directory, and whether they are stopped.
+//! What /proc shows of a run: which processes work inside its private directory or call it their home, and whether they
+//! are stopped.
 
 use std::{
     fs, io,
@@ -21,7 +22,7 @@ pub(super) struct Seen {
     pub(super) cpu_ticks: u64,
     /// Whether every thread of it is stopped.
     pub(super) stopped: bool,
-    /// Where it works.
+    /// Where it works, or where it was started when it has gone elsewhere.
     pub(super) cwd: PathBuf,
 }
 
@@ -71,13 +72,19 @@ fn see(pid: u32, dir: &Path) -> Option<Seen> {
     let bytes = cwd.as_os_str().as_bytes();
     let name = bytes.strip_suffix(b" (deleted)").unwrap_or(bytes);
     let cwd = PathBuf::from(std::ffi::OsStr::from_bytes(name));
-    if !cwd.starts_with(dir) {
-        return None;
-    }
+    let cwd = if cwd.starts_with(dir) { cwd } else { started_in(pid).filter(|home| home.starts_with(dir))? };
     let stat = Stat::of(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)?;
     let Stat { parent, started, cpu_ticks, .. } = stat;
     let living = !matches!(stat.state, 'Z' | 'X');
     living.then(|| Seen { pid, parent, started, cpu_ticks, stopped: all_stopped(pid), cwd })
+}
+
+// The harness gives every component its own directory as `HOME`.
+fn started_in(pid: u32) -> Option<PathBuf> {
+    let environment = fs::read(format!("/proc/{pid}/environ")).ok()?;
+    let mut entries = environment.split(|byte| *byte == 0).filter_map(|entry| entry.split_at_checked(5));
+    let (_, home) = entries.find(|(name, _)| *name == b"HOME=")?;
+    Some(resolved(Path::new(std::ffi::OsStr::from_bytes(home))))
 }
 
 fn all_stopped(pid: u32) -> bool {

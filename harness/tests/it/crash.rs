@@ -10,13 +10,14 @@ use gauntlet::{
     run::{
         enter::enter,
         heal::{heal, unwind},
+        watch::take_over,
         world::{Tell, World},
     },
     target::fake::{FakeSystem, Fuse, world},
 };
 use gauntlet_core::{
     act::{Act, Place, Signal, Unit},
-    evidence::What,
+    evidence::{TroubleKind, What},
     port::{Ledger, Target},
     proof::{Expect, Proof, Query},
     step::{Begin, End, Step, StepId},
@@ -206,7 +207,7 @@ async fn an_effect_that_nobody_sees_is_an_error_and_stays_in_the_ledger() {
     enter(&steps()[0], &world).await.unwrap();
     let never =
         step("set-up/2", vec![Act::Start { unit: replica(1) }], vec![process(replica(2), "running")], vec![]);
-    assert!(matches!(enter(&never, &world).await, Err(gauntlet::run::enter::NotEntered::Effect(_))));
+    assert!(matches!(enter(&never, &world).await, Err(gauntlet::run::enter::NotEntered::Effect { .. })));
     assert_eq!(system.stored(), 2);
     assert!(unwind(&world, || ()).await.is_empty());
     assert_eq!(system.shape(), Vec::<String>::new());
@@ -230,4 +231,77 @@ async fn once_fenced_the_old_holder_enters_nothing_more() {
     system.fence().await.unwrap();
     assert!(enter(&steps()[0], &quiet(&system)).await.is_err());
     assert_eq!(system.shape(), Vec::<String>::new());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fence_that_cannot_be_stored_does_not_stop_who_heals_a_dead_holder() {
+    let system = Arc::new(FakeSystem::default());
+    assert!(enter_all(quiet(&system)).await);
+    system.arm(1, Fuse::Fails);
+    assert!(take_over(&quiet(&system), async || true, || ()).await.unwrap().is_empty());
+    assert_nothing_left(&system, 1, Fuse::Fails);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_holder_that_is_neither_fenced_nor_dead_is_not_healed_behind_its_back() {
+    let system = Arc::new(FakeSystem::default());
+    assert!(enter_all(quiet(&system)).await);
+    let before = system.shape();
+    system.arm(1, Fuse::Fails);
+    assert!(take_over(&quiet(&system), async || false, || ()).await.is_err());
+    assert_eq!(system.shape(), before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_ledger_that_cannot_be_read_does_not_keep_the_mark_from_being_cleared() {
+    let system = Arc::new(FakeSystem::default());
+    assert!(enter_all(quiet(&system)).await);
+    system.tear_a_receipt();
+    assert_eq!(unwind(&quiet(&system), || ()).await, []);
+    assert_eq!(system.shape(), Vec::<String>::new());
+}
+
+/// What was told as left.
+fn residue(heard: &Heard) -> Vec<What> {
+    let heard = heard.0.lock().unwrap();
+    let left = |what: &&What| matches!(what, What::Trouble { kind: TroubleKind::Residue, .. });
+    heard.iter().filter(left).cloned().collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_failed_at_first_and_is_gone_in_the_end_is_not_told_as_left() {
+    for at in 1..=3 {
+        let (system, heard) = (Arc::new(FakeSystem::default()), Arc::new(Heard::default()));
+        assert!(enter_all(quiet(&system)).await);
+        system.arm(at, Fuse::Fails);
+        assert_eq!(unwind(&world(&system, heard.clone()), || ()).await, []);
+        assert_eq!(residue(&heard), []);
+        assert_nothing_left(&system, at, Fuse::Fails);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fault_that_cannot_be_undone_is_told_with_its_step() {
+    let (system, heard) = (Arc::new(FakeSystem::default()), Arc::new(Heard::default()));
+    assert!(enter_all(quiet(&system)).await);
+    let pause: Vec<_> = system.open().await.unwrap().into_iter().filter(|r| r.step.0 == "pause-2/1").collect();
+    system.arm(1, Fuse::Fails);
+    assert!(!heal(&pause, &world(&system, heard.clone())).await.is_empty());
+    let told = residue(&heard);
+    let named = |what: &What| matches!(what, What::Trouble { step: Some(step), .. } if step.0 == "pause-2/1");
+    assert!(told.len() == 2 && told.iter().all(named), "{told:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_for_a_replica_that_has_ended() {
+    let system = Arc::new(FakeSystem::default());
+    let world = quiet(&system);
+    enter(&steps()[0], &world).await.unwrap();
+    let ask = Query::Ready { at: Place::of(replica(2)) };
+    let ready = Proof { ask, expect: Expect::Is("ready".into()), within: Duration::from_secs(30) };
+    let step = step("set-up/2", vec![Act::Start { unit: replica(1) }], vec![ready], vec![]);
+    let from = tokio::time::Instant::now();
+    let error = enter(&step, &world).await.unwrap_err();
+    assert!(from.elapsed() < Duration::from_secs(1));
+    assert!(gauntlet::run::faults::chain(&error).contains("it has ended"), "{error:?}");
 }

@@ -15,13 +15,13 @@ seed: 9
 load:
   - behaviour: mixed
     arrivals: { constant: 100/s }
-phases: { warm-up: 1s, baseline: 2s, fault: 9s, recovery: 2s }
+phases: { warm-up: 1s, baseline: 2s, fault: 11s, recovery: 2s }
 faults:
   - kill: service
     at: fault + 500ms
   - pause: service
-    at: fault + 4s
-    for: 4s
+    at: fault + 7s
+    for: 3s
 tolerates: { service: 1 of 3 }
 objectives:
   - p95 < 1s
@@ -35,11 +35,11 @@ const WITHIN: Duration = Duration::from_secs(25);
 const STAGES: [&str; 8] = [
     "\"began\"",
     "\"entering\",\"step\":\"set-up/2\"",
-    "\"name\":\"warm-up\"",
-    "\"name\":\"baseline\"",
+    "\"event\":\"phase\",\"name\":\"warm-up\"",
+    "\"event\":\"phase\",\"name\":\"baseline\"",
     "\"entering\",\"step\":\"kill-1/1\"",
     "\"entered\",\"step\":\"pause-2/1\"",
-    "\"name\":\"recovery\"",
+    "\"event\":\"phase\",\"name\":\"recovery\"",
     "\"load-ended\"",
 ];
 

@@ -1,7 +1,11 @@
-//! Processes that bear a run's mark: their working directory lies inside a directory of the run. Read from /proc.
+//! Processes that bear a run's mark: their working directory lies inside a directory of the run, or the `HOME` that they
+//! were started with does. The first outlives a program that writes over its environment (PostgreSQL), the second one
+//! that goes elsewhere (a daemon). Read from /proc.
 
 use std::{
+    ffi::OsStr,
     fs, io,
+    os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
 };
 
@@ -43,13 +47,19 @@ pub(super) fn read(pid: i32) -> Option<Process> {
     parse(pid, &fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
 }
 
-/// Whether the process works inside the directory.
+/// Whether the process works inside the directory, or was started there.
 pub(super) fn bears_mark(pid: i32, dir: &Path) -> bool {
     let Ok(cwd) = fs::read_link(format!("/proc/{pid}/cwd")) else { return false };
-    alive_path(cwd).starts_with(dir)
+    alive_path(cwd).starts_with(dir) || home(pid).is_some_and(|home| canonical(&home).starts_with(dir))
 }
 
-/// Every living process that works inside the directory, oldest first; never this process itself.
+fn home(pid: i32) -> Option<PathBuf> {
+    let environment = fs::read(format!("/proc/{pid}/environ")).ok()?;
+    let value = environment.split(|byte| *byte == 0).find_map(|entry| entry.strip_prefix(b"HOME="))?;
+    Some(PathBuf::from(OsStr::from_bytes(value)))
+}
+
+/// Every living process that bears the mark of the directory, oldest first; never this process itself.
 pub(super) fn marked(dir: &Path) -> io::Result<Vec<Process>> {
     let own = i32::try_from(std::process::id()).unwrap_or(0);
     let mut found = Vec::new();

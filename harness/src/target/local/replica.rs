@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     layout::{Layout, Replica},
-    logs::Secrets,
+    logs::{Secrets, whole_lines},
 };
 
 /// Who the root of the process tree is, written right after it was started.
@@ -211,10 +211,12 @@ impl<'a> Local<'a> {
         let read = || -> io::Result<String> {
             let mut log = File::open(self.layout.log(self.replica))?;
             let end = log.metadata()?.len();
-            log.seek(SeekFrom::Start(from.max(end.saturating_sub(2_000))))?;
+            let begin = from.max(end.saturating_sub(2_000));
+            log.seek(SeekFrom::Start(begin))?;
             let mut bytes = Vec::new();
             log.take(2_000).read_to_end(&mut bytes)?;
-            Ok(Secrets::read(self.layout)?.hide(String::from_utf8_lossy(&bytes).trim()))
+            let text = String::from_utf8_lossy(&bytes);
+            Ok(Secrets::read(self.layout)?.hide(whole_lines(&text, begin > from).trim()))
         };
         read().unwrap_or_else(|e| format!("(its log cannot be read: {e})"))
     }
