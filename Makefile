@@ -49,6 +49,10 @@ nextest: toolchain
 gates: build ## Twenty gates in a row on this build; one line each is appended to docs/gates.tsv
 	scripts/gates 20
 
+.PHONY: gate-defects
+gate-defects: build defects ## The gate against each seeded defect of the service; it must fail by the right objective
+	scripts/gate-defects
+
 .PHONY: sigkill
 sigkill: build ## Kills the harness twenty times, spread over the phases; fails when anything is left
 	GAUNTLET_SIGKILLS=20 cargo nextest run -p gauntlet --test it -- sigkill
