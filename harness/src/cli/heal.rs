@@ -12,7 +12,7 @@ use crate::{
 /// Takes back everything that runs left in force whose process is dead. Needs nothing but their ledger.
 #[derive(Debug, Parser)]
 pub(super) struct Args {
-    /// Only this run.
+    /// Only this run, by the name that `gauntlet status` shows.
     run: Option<String>,
     /// Also runs that are alive: their process is killed first.
     #[arg(long)]

@@ -14,7 +14,7 @@ use crate::{
 /// Judges a recorded run again, from its journal alone; nothing else is needed.
 #[derive(Debug, Parser)]
 pub(super) struct Args {
-    /// The run's directory.
+    /// The run's directory, `reports/<scenario>/<run>`.
     run: PathBuf,
     /// Writes the reports anew as well.
     #[arg(long)]

@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod cli;
 mod crash;
 mod database;
 mod ground;
