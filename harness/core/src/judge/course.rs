@@ -1,7 +1,10 @@
 //! The course of a run as its events tell it: where the load's time line begins, and when each fault really was in
 //! force. Judges share it; it decides nothing.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use crate::{
     act::Unit,
@@ -11,6 +14,9 @@ use crate::{
     stats::increase::Stretch,
     step::StepId,
 };
+
+/// So far may the clock of the load's time line and that of faults be apart.
+const CLOCKS_APART_US: u64 = 100_000;
 
 /// The time line: phases from the plan, real times from events.
 #[derive(Debug, Clone)]
@@ -45,6 +51,8 @@ pub(super) struct FaultCourse {
     /// Its steps, all of which must be entered and healed.
     pub(super) steps: Vec<StepId>,
     touched: BTreeSet<Unit>,
+    /// When it is to begin, on the load's time line.
+    planned_us: u64,
     began_us: Option<u64>,
     entered: bool,
     healing_us: Option<u64>,
@@ -54,7 +62,6 @@ pub(super) struct FaultCourse {
 impl Course {
     /// Nothing has happened yet.
     pub(super) fn new(plan: &Plan) -> Self {
-        let us = |at: std::time::Duration| u64::try_from(at.as_micros()).unwrap_or(u64::MAX);
         let phases = plan.phases.iter().map(|phase| PhaseSpan {
             name: phase.name.clone(),
             span: (us(phase.begins), us(phase.ends)),
@@ -76,7 +83,9 @@ impl Course {
     pub(super) fn see(&mut self, event: &Event) {
         let at_us = event.at_us;
         match &event.what {
-            What::LoadBegan => self.zero_us = Some(at_us),
+            What::LoadBegan => {
+                self.zero_us.get_or_insert(at_us);
+            }
             What::Entering { step, .. } => self.fault(step, |fault| {
                 fault.began_us.get_or_insert(at_us);
             }),
@@ -102,6 +111,15 @@ impl Course {
     /// A stretch of the load's time line on the run's clock, which samples use.
     pub(super) fn on_run_clock(&self, stretch: Stretch) -> Option<Stretch> {
         self.zero_us.map(|zero| (zero.saturating_add(stretch.0), zero.saturating_add(stretch.1)))
+    }
+
+    /// Whether a fault began in the phase that was planned: not before the load, and not behind the phase's end.
+    pub(super) fn began_in_its_phase(&self, fault: &FaultCourse) -> bool {
+        let phase = self.phase_at(fault.planned_us).and_then(|index| self.phases.get(index));
+        let began_us = fault.began_us.and_then(|at| self.on_load_clock(at));
+        began_us.zip(phase).is_some_and(|(at, phase)| {
+            phase.span.0 <= at.saturating_add(CLOCKS_APART_US) && at < phase.span.1
+        })
     }
 
     /// The phase in which something was intended.
@@ -146,6 +164,7 @@ impl FaultCourse {
             kind: fault.kind.clone(),
             title: fault.title.clone(),
             steps: fault.track.steps.iter().map(|step| step.id.clone()).collect(),
+            planned_us: us(fault.begins),
             touched: acts.map(|act| act.unit().clone()).collect(),
             began_us: None,
             entered: false,
@@ -163,6 +182,10 @@ impl FaultCourse {
     pub(super) fn over_us(&self) -> Option<u64> {
         self.healed_us.or(self.healing_us)
     }
+}
+
+fn us(at: Duration) -> u64 {
+    u64::try_from(at.as_micros()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -2,14 +2,14 @@
 //! about the service.
 //!
 //! Every arrival of the schedule gives one row of its behaviour's first request, sent or not; so rows and the
-//! generator's own counts check each other. Its lag is judged over the judged phases.
+//! generator's own counts check each other, and the plan's rates check both. Its lag is judged over the judged phases.
 
 use std::{collections::BTreeSet, time::Duration};
 
 use crate::{
     evidence::{Class, Evidence, LoadCounts, Operation, Request, What},
     judge::{Finding, Judge, JudgeKind, State, course::Course, show},
-    plan::{GeneratorLimits, Plan},
+    plan::{GeneratorLimits, Plan, Stream},
     stats::quantile::Ranked,
 };
 
@@ -21,9 +21,14 @@ pub(super) const KIND: JudgeKind = JudgeKind {
     make: |plan| Box::new(Generator::new(plan)),
 };
 
+/// A schedule is drawn from the plan; so many standard deviations away it is another.
+const SIGMAS: f64 = 6.0;
+
 struct Generator {
     course: Course,
     limits: GeneratorLimits,
+    /// How many arrivals the plan offers, and how far a schedule may be from that.
+    planned: (f64, f64),
     /// The first requests of behaviours.
     first: BTreeSet<u16>,
     said: Option<LoadCounts>,
@@ -49,6 +54,7 @@ impl Generator {
         let course = Course::new(plan);
         Self {
             limits: plan.generator,
+            planned: planned(plan),
             first: plan.load.behaviours.iter().map(|behaviour| behaviour.first).collect(),
             said: None,
             seen: Seen::default(),
@@ -96,6 +102,19 @@ impl Generator {
             measured,
             samples: scheduled,
             ..finding("the schedule was offered", valid(enough && scheduled > 0), detail)
+        }
+    }
+
+    /// The schedule against the plan, which the generator had no hand in.
+    fn scheduled(&self, said: LoadCounts) -> Finding {
+        let (planned, apart) = self.planned;
+        let as_planned = (said.scheduled as f64 - planned).abs() <= apart;
+        let detail =
+            format!("the plan offers {planned:.0} on average; a schedule may be {apart:.0} away from it");
+        Finding {
+            measured: show::count(said.scheduled, "arrival"),
+            samples: said.scheduled,
+            ..finding("the schedule is that of the plan", valid(as_planned), detail)
         }
     }
 
@@ -166,6 +185,13 @@ impl Generator {
     }
 }
 
+/// The integral of all rates, and six standard deviations of a Poisson process of that size; even arrivals vary less.
+fn planned(plan: &Plan) -> (f64, f64) {
+    let offered = |stream: &Stream| stream.offered(Duration::ZERO, plan.load.lasts);
+    let planned: f64 = plan.load.streams.iter().map(offered).sum();
+    (planned, SIGMAS * planned.sqrt() + 2.0 * plan.load.streams.len() as f64)
+}
+
 fn micros(time: Duration) -> f64 {
     time.as_secs_f64() * 1e6
 }
@@ -208,7 +234,7 @@ impl Judge for Generator {
                 finding("the schedule was offered", State::Invalid, detail),
             ];
         };
-        vec![self.offered(said), self.lag(), self.complete(said), self.empty_phases()]
+        vec![self.scheduled(said), self.offered(said), self.lag(), self.complete(said), self.empty_phases()]
     }
 }
 
@@ -263,6 +289,15 @@ mod tests {
         let mut story = Story::good();
         story.counts().scheduled += 1_000;
         assert_eq!(story.state(OFFERED, None), State::Invalid);
+    }
+
+    #[test]
+    fn a_generator_that_planned_less_than_it_was_told_makes_the_run_inconclusive() {
+        let mut story = Story::good();
+        story.plan.load.streams[0].segments.iter_mut().for_each(|s| (s.from, s.to) = (350.0, 350.0));
+        assert_eq!(story.state(OFFERED, None), State::Met);
+        assert_eq!(story.state("the schedule is that of the plan", None), State::Invalid);
+        assert_eq!(story.verdict().outcome, Outcome::Inconclusive);
     }
 
     #[test]

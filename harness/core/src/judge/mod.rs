@@ -4,8 +4,8 @@
 //! run's clock; requests and phases the load's, whose zero is the event that the load began.
 //!
 //! One judge, one file, one line in [`JUDGES`]. They share what is private here: `course` (real times of faults),
-//! `coverage` (was every replica watched), `register` (records written and found), `bound` (from an objective to its
-//! finding) and `show` (quantities in words).
+//! `progress` (how far a step came), `coverage` (was every replica watched), `register` (records written and found),
+//! `bound` (from an objective to its finding) and `show` (quantities in words).
 
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +23,7 @@ mod generator;
 mod metric;
 mod no_duplicate;
 mod no_lost_write;
+mod progress;
 mod proofs;
 mod recovery;
 mod register;
@@ -174,6 +175,9 @@ impl Bench {
             .map(unheard)
             .collect();
         findings.extend(silent);
+        if self.objectives.is_empty() && self.checks.is_empty() {
+            findings.push(unheard("an objective or a check"));
+        }
         Verdict::of(findings)
     }
 }
@@ -254,6 +258,14 @@ mod tests {
         assert_eq!(story.state("no-such-check", None), State::Unknown);
         let mut story = Story::good();
         story.plan.objectives[0].phases.clear();
+        assert_eq!(story.verdict().outcome, Outcome::Inconclusive);
+    }
+
+    #[test]
+    fn a_plan_that_asks_for_nothing_does_not_pass() {
+        let mut story = Story::good();
+        story.plan.objectives.clear();
+        story.plan.checks.clear();
         assert_eq!(story.verdict().outcome, Outcome::Inconclusive);
     }
 

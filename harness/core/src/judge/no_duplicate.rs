@@ -39,19 +39,18 @@ impl Judge for NoDuplicate {
         let twice = audited().filter(|(_, _, found)| found.len() > 1);
         let twice: Vec<String> =
             twice.map(|(key, _, found)| format!("{key} stands {} times", found.len())).collect();
-        let open = self
-            .register
-            .written()
-            .filter(|(_, record)| record.acknowledged() && record.found().is_none())
-            .count();
+        // A write that was not acknowledged is the one that somebody may have tried again.
+        let open = self.register.written().filter(|(_, record)| record.found().is_none()).count() as u64;
         let measured =
             format!("{} of {}", show::count(twice.len() as u64, "duplicate"), show::count(samples, "record"));
         let (state, why) = if !twice.is_empty() {
             (State::Missed, show::examples(twice, 5))
         } else if samples == 0 {
             (State::Unknown, "no written record was audited".into())
-        } else if open > 0 {
-            (State::Unknown, format!("{open} acknowledged writes were not audited"))
+        } else if open > 0 || self.register.keyless > 0 {
+            let open = show::count(open, "written record");
+            let keyless = show::count(self.register.keyless, "write");
+            (State::Unknown, format!("{open} could not be audited; {keyless} had no key"))
         } else {
             (State::Met, "none stands more than once".into())
         };
@@ -91,6 +90,16 @@ mod tests {
             assert_eq!(story.state("no-lost-write", None), State::Met);
             assert_eq!(story.verdict().outcome, Outcome::Failed);
         }
+    }
+
+    #[test]
+    fn a_write_of_unknown_fate_that_was_not_audited_leaves_it_unknown() {
+        let mut story = Story::good();
+        story.spoil(|row| row.class = if row.key == "key-117" { Class::Timeout } else { row.class });
+        story.drop_rows(|row| row.operation == Operation::Audit && row.key == "key-117");
+        let finding = story.finding(KIND.name, None);
+        assert_eq!(finding.state, State::Unknown);
+        assert!(finding.detail.contains("1 written record could not be audited"), "{}", finding.detail);
     }
 
     #[test]

@@ -70,6 +70,9 @@ impl Judge for NoLostWrite {
         } else if unaudited > 0 {
             let audits = show::count(self.register.failed_audits, "audit");
             (State::Unknown, format!("{unaudited} of them were not audited; {audits} failed"))
+        } else if self.register.keyless > 0 {
+            let keyless = show::count(self.register.keyless, "write");
+            (State::Unknown, format!("{keyless} had no key to look for"))
         } else {
             (State::Met, "all of them were found".into())
         };
@@ -159,6 +162,19 @@ mod tests {
             assert_eq!(finding.state, State::Missed, "{word}");
             assert!(finding.detail.contains(word), "{}", finding.detail);
         }
+    }
+
+    #[test]
+    fn a_write_without_a_key_leaves_both_checks_unknown() {
+        let mut story = Story::good();
+        story.spoil_only(Operation::Write, |row| {
+            if row.key == "key-117" {
+                row.key.clear();
+            }
+        });
+        story.drop_rows(|row| row.key == "key-117");
+        assert_eq!(finding(&story).state, State::Unknown);
+        assert_eq!(story.state("no-duplicate", None), State::Unknown);
     }
 
     #[test]

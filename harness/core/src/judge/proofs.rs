@@ -4,15 +4,16 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    evidence::{Event, Evidence, Side, TroubleKind, What},
+    evidence::{Event, Evidence, TroubleKind, What},
     judge::{
         Finding, Judge, JudgeKind, State,
         course::{Course, FaultCourse},
+        progress::Progress,
         show,
     },
     name::Name,
     plan::Plan,
-    step::{Step, StepId},
+    step::StepId,
     system::Must,
 };
 
@@ -46,33 +47,7 @@ struct Setting {
 
 impl Setting {
     fn answers(&self, component: &Name, must: &Must) -> bool {
-        self.component == *component && self.ask.contains(&must.sql)
-    }
-}
-
-/// How far a step came.
-#[derive(Debug, Clone, Copy, Default)]
-struct Progress {
-    wants_effect: bool,
-    wants_gone: bool,
-    entering: bool,
-    entered: bool,
-    healed: bool,
-    effects: u64,
-    gone: u64,
-}
-
-impl Progress {
-    fn of(step: &Step) -> Self {
-        Self { wants_effect: !step.effect.is_empty(), wants_gone: !step.gone.is_empty(), ..Self::default() }
-    }
-
-    fn took_effect(self) -> bool {
-        self.entered && (self.effects > 0 || !self.wants_effect)
-    }
-
-    fn is_gone(self) -> bool {
-        self.healed && (self.gone > 0 || !self.wants_gone)
+        self.component == *component && self.ask == must.sql
     }
 }
 
@@ -95,13 +70,14 @@ impl Proofs {
     fn take(&mut self, event: &Event) {
         self.course.see(event);
         match &event.what {
-            What::Entering { step, .. } => self.step(step, |progress| progress.entering = true),
-            What::Entered { step } => self.step(step, |progress| progress.entered = true),
-            What::Healed { step } => self.step(step, |progress| progress.healed = true),
-            What::Proved { step, side: Side::Effect, .. } => {
-                self.step(step, |progress| progress.effects += 1)
+            What::Entering { step, .. }
+            | What::Entered { step }
+            | What::Healing { step }
+            | What::Healed { step }
+            | What::Proved { step, .. } => {
+                // A step that the plan does not know was in force all the same, and must be gone.
+                self.steps.entry(step.clone()).or_default().take(event);
             }
-            What::Proved { step, side: Side::Gone, .. } => self.step(step, |progress| progress.gone += 1),
             What::Trouble { kind, step, why } => self.troubles.push((*kind, step.clone(), why.clone())),
             What::Setting { component, ask, must, is } => self.settings.push(Setting {
                 component: component.clone(),
@@ -112,17 +88,8 @@ impl Proofs {
             What::Phase { name } => self.phases.push(name.clone()),
             What::Interrupted => self.interrupted = true,
             What::Ended => self.ended = true,
-            What::Began(_)
-            | What::Applied { .. }
-            | What::Healing { .. }
-            | What::LoadBegan
-            | What::LoadEnded(_) => {}
+            What::Began(_) | What::Applied { .. } | What::LoadBegan | What::LoadEnded(_) => {}
         }
-    }
-
-    fn step(&mut self, id: &StepId, change: impl FnOnce(&mut Progress)) {
-        // A step that the plan does not know was in force all the same, and must be gone.
-        change(self.steps.entry(id.clone()).or_default());
     }
 
     fn progress(&self, id: &StepId) -> Progress {
@@ -142,6 +109,10 @@ impl Proofs {
             (self.omitted(), "no proof that it took effect")
         } else if all.iter().any(|step| !step.is_gone()) {
             (self.left(), "no proof that it is gone")
+        } else if !self.course.began_in_its_phase(fault) {
+            (self.omitted(), "it did not begin within its phase")
+        } else if all.iter().any(|step| step.was_cut_short()) {
+            (self.omitted(), "it was undone before its time")
         } else {
             (State::Met, "took effect and is gone, both seen by the witness")
         };
@@ -191,9 +162,8 @@ impl Proofs {
     /// Steps that were begun and not healed, beyond those of faults that have a finding of their own.
     fn residue(&self) -> Vec<Finding> {
         let faults: Vec<&StepId> = self.course.faults.iter().flat_map(|fault| &fault.steps).collect();
-        let open = |id: &StepId, step: &Progress| {
-            step.entering && !step.healed && (!faults.contains(&id) || !step.took_effect())
-        };
+        let open =
+            |id: &StepId, step: &Progress| step.is_open() && (!faults.contains(&id) || !step.took_effect());
         let open: Vec<&str> =
             self.steps.iter().filter(|(id, step)| open(id, step)).map(|(id, _)| id.0.as_str()).collect();
         if open.is_empty() {
@@ -266,11 +236,12 @@ impl Proofs {
             .map(Name::as_str)
             .collect();
         let all = self.course.phases.len();
-        let state = if missing.is_empty() && all > 0 { State::Met } else { self.omitted() };
-        let detail = if missing.is_empty() {
-            "in the order of the plan".into()
-        } else {
-            format!("never began: {}", missing.join(", "))
+        let in_order = self.phases.iter().eq(self.course.phases.iter().map(|phase| &phase.name));
+        let state = if in_order && all > 0 { State::Met } else { self.omitted() };
+        let detail = match (missing.is_empty(), in_order) {
+            (_, true) => "in the order of the plan".into(),
+            (true, false) => "not each of them once, in the order of the plan".into(),
+            (false, false) => format!("never began: {}", missing.join(", ")),
         };
         let measured = format!("{} of {all} phases", all - missing.len());
         Finding { measured, samples: self.phases.len() as u64, ..finding("every phase began", state, detail) }
@@ -324,6 +295,8 @@ impl Judge for Proofs {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use crate::{
         evidence::{Side, TroubleKind, What},
         judge::{
@@ -331,7 +304,7 @@ mod tests {
             testing::{Story, name},
         },
         outcome::Outcome,
-        step::StepId,
+        step::{End, StepId},
     };
 
     const FAULT: &str = "fault took effect and is gone";
@@ -464,6 +437,57 @@ mod tests {
         let finding = story.finding("every phase began", None);
         assert_eq!(finding.state, State::Invalid);
         assert!(finding.detail.contains("recovery"), "{}", finding.detail);
+    }
+
+    #[test]
+    fn phases_that_began_twice_or_out_of_order_are_no_evidence() {
+        let mut story = Story::good();
+        story.add_event(What::Phase { name: name("baseline") });
+        assert_eq!(story.state("every phase began", None), State::Invalid);
+    }
+
+    #[test]
+    fn a_fault_that_began_behind_its_phase_is_no_evidence() {
+        let mut story = Story::good();
+        for event in &mut story.events {
+            if let What::Entering { step, .. } = &event.what
+                && of(step)
+            {
+                // The phase ends at 15 s; what came after it was judged without the fault.
+                event.at_us = Story::ZERO_US + 15_000_000;
+            }
+        }
+        let finding = story.finding(FAULT, None);
+        assert_eq!(finding.state, State::Invalid);
+        assert!(finding.detail.contains("within its phase"), "{}", finding.detail);
+        assert_eq!(story.verdict().outcome, Outcome::Inconclusive);
+    }
+
+    #[test]
+    fn a_fault_that_was_undone_before_its_time_is_no_evidence() {
+        let mut story = Story::good();
+        story.plan.faults[0].track.steps[0].end = End::After(Duration::from_secs(4));
+        assert_eq!(story.state(FAULT, None), State::Invalid);
+        assert_eq!(story.verdict().outcome, Outcome::Inconclusive);
+    }
+
+    #[test]
+    fn a_fault_that_is_entered_again_and_not_healed_again_is_not_healed() {
+        let mut story = Story::good();
+        let step = StepId("kill-1/1".into());
+        story.add_event(What::Entering { step, acts: vec![] });
+        assert_eq!(story.verdict().outcome, Outcome::NotHealed);
+    }
+
+    #[test]
+    fn a_setting_with_a_longer_name_does_not_answer_for_another() {
+        let mut story = Story::good();
+        for event in &mut story.events {
+            if let What::Setting { ask, .. } = &mut event.what {
+                ask.push_str("_too");
+            }
+        }
+        assert_eq!(story.state("setting", Some("database")), State::Invalid);
     }
 
     #[test]

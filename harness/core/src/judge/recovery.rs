@@ -100,7 +100,8 @@ impl Recovery {
 
     fn bins_of(&self, span: Stretch) -> &[Bin] {
         let index = |us: u64| ((us / BIN_US) as usize).min(self.bins.len());
-        &self.bins[index(span.0)..index(span.1)]
+        // A phase that ends before it begins has none.
+        self.bins.get(index(span.0)..index(span.1)).unwrap_or_default()
     }
 
     /// What each window of one second says, by the bin with which it begins.
@@ -288,6 +289,14 @@ mod tests {
     fn a_trickle_of_requests_says_nothing() {
         let mut story = Story::good();
         story.drop_rows(|row| row.intended_us > 10_000_000 && row.intended_us % 200_000 != 0);
+        assert_eq!(story.state(RECOVERY, None), State::Unknown);
+    }
+
+    #[test]
+    fn a_baseline_that_ends_before_it_begins_is_no_measure() {
+        let mut story = Story::good();
+        let baseline = &mut story.plan.phases[1];
+        std::mem::swap(&mut baseline.begins, &mut baseline.ends);
         assert_eq!(story.state(RECOVERY, None), State::Unknown);
     }
 

@@ -16,6 +16,8 @@ pub(super) struct Register {
     pub(super) reads: u64,
     /// Audits without a right answer.
     pub(super) failed_audits: u64,
+    /// Writes that were sent without a key: nobody can tell what became of them.
+    pub(super) keyless: u64,
 }
 
 /// One record.
@@ -66,6 +68,10 @@ impl Register {
 
     fn write(&mut self, row: &Request) {
         if !row.class.was_sent() {
+            return;
+        }
+        if row.key.is_empty() {
+            self.keyless += 1;
             return;
         }
         let record = self.records.entry(row.key.as_str().into()).or_default();
@@ -225,6 +231,14 @@ mod tests {
         let write = row(Operation::Write, 100, Class::Capped, "v");
         let audit = row(Operation::Audit, 900, Class::Ok, "v");
         assert_eq!(wrong(&[write, audit]), [Wrong::FromNowhere("v".into())]);
+    }
+
+    #[test]
+    fn writes_without_a_key_are_counted_and_are_no_record() {
+        let mut register = Register::default();
+        let write = row(Operation::Write, 100, Class::Ok, "v");
+        register.see(&Request { key: String::new(), ..write });
+        assert_eq!((register.keyless, register.written().count()), (1, 0));
     }
 
     #[test]

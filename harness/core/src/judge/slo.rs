@@ -2,7 +2,8 @@
 //!
 //! - Latency: nearest rank over all requests of the phase. One without a right answer counts as infinitely slow, so
 //!   that failing fast never improves a quantile. Raw (from the real start) is shown, never judged.
-//! - Throughput: right answers to requests that were intended in the phase, over its length.
+//! - Throughput: right answers over the length of the phase: those to requests that were intended in it, or those that
+//!   came in it, whichever are fewer. So neither a queue that grows nor one that empties counts as throughput.
 //! - Errors: the share of the phase's requests without a right answer; those that were never sent count too.
 
 use crate::{
@@ -27,6 +28,8 @@ struct Slo {
     objectives: Vec<Objective>,
     /// By phase, then by step of the load plan; the last cell takes steps that the plan does not know.
     cells: Vec<Vec<Cell>>,
+    /// By phase: right answers that came in it.
+    came: Vec<u64>,
 }
 
 /// The requests of one step in one phase.
@@ -48,6 +51,7 @@ impl Slo {
         };
         Self {
             cells: vec![vec![Cell::default(); plan.load.steps.len() + 1]; course.phases.len()],
+            came: vec![0; course.phases.len()],
             course,
             behaviours: plan.load.steps.iter().map(|step| step.behaviour.clone()).collect(),
             objectives: plan.objectives.iter().filter(mine).cloned().collect(),
@@ -55,6 +59,10 @@ impl Slo {
     }
 
     fn count(&mut self, row: &Request) {
+        let came = self.course.phase_at(row.done_us).filter(|_| row.class == Class::Ok);
+        if let Some(came) = came.and_then(|phase| self.came.get_mut(phase)) {
+            *came += 1;
+        }
         let cells = self.course.phase_at(row.intended_us).and_then(|phase| self.cells.get_mut(phase));
         let step = usize::from(row.step).min(self.behaviours.len());
         let Some(cell) = cells.and_then(|cells| cells.get_mut(step)) else { return };
@@ -140,9 +148,10 @@ impl Slo {
             return nothing(blank);
         }
         let right = classes[Class::Ok as usize];
-        let value = right as f64 / (length_us as f64 / 1e6);
+        let came = self.came.get(phase).copied().unwrap_or_default();
+        let value = right.min(came) as f64 / (length_us as f64 / 1e6);
         let detail = format!(
-            "{}: {right} right answers to {samples} requests that were intended within {}; {}",
+            "{}: {right} right answers to {samples} requests that were intended within {}; {came} came in it; {}",
             place(&blank),
             show::time(length_us as f64),
             without_answer(&classes),
@@ -329,6 +338,19 @@ mod tests {
 
     #[test]
     fn throughput_is_the_mean_of_the_phase() {
+        // The warm-up's last answers come in the baseline, and the run's last after its end.
         assert_eq!(Story::good().finding("throughput > 240/s", Some("fault")).measured, "250.0/s");
+        let last = Story::good().finding("throughput > 240/s", Some("recovery"));
+        assert_eq!((last.state, last.measured.as_str()), (State::Met, "249.8/s"));
+    }
+
+    #[test]
+    fn a_queue_that_grows_is_no_throughput() {
+        let mut story = Story::good();
+        // A service that answers 200 of 250 requests a second: each waits for a fifth of the time that has passed.
+        story.spoil(|row| row.done_us += row.intended_us.saturating_sub(2_000_000) / 5);
+        let finding = story.finding("throughput > 240/s", Some("fault"));
+        assert_eq!(finding.state, State::Missed);
+        assert!(finding.detail.contains("2000 right answers to 2000 requests"), "{}", finding.detail);
     }
 }

@@ -1,7 +1,7 @@
 //! What is judged: objectives resolved against the system and the time line, and the checks that are asked for.
 
 use super::{
-    Comparison, FaultPlan, LoadPlan, Measure, Objective, Phase, mix, shape,
+    Comparison, FaultPlan, LoadPlan, Measure, Objective, Phase, mix,
     written::{self, QUANTILES, Written},
 };
 use crate::{
@@ -94,7 +94,7 @@ fn objective(text: &str, against: Against<'_>) -> Result<Objective, Mistake> {
         Measure::Recovery => after_a_baseline(&phases, against)?,
         _ => {}
     }
-    let least = least(&measure, against.system);
+    let least = least(&measure, bound, against.system);
     let phases = phases.into_iter().map(|phase| phase.name.clone()).collect();
     Ok(Objective {
         text: text.trim().to_owned(),
@@ -259,7 +259,7 @@ fn offered(bound: f64, phases: &[&Phase], against: Against<'_>) -> Result<(), Mi
                         .get(usize::from(*index))
                         .map_or(0.0, |behaviour| f64::from(behaviour.count))
             });
-            shape::offered(&stream.segments, phase.begins, phase.ends) * counts.sum::<f64>()
+            stream.offered(phase.begins, phase.ends) * counts.sum::<f64>()
         });
         let seconds = phase.ends.saturating_sub(phase.begins).as_secs_f64();
         let offered = if seconds > 0.0 { requests.sum::<f64>() / seconds } else { 0.0 };
@@ -290,13 +290,15 @@ fn after_a_baseline(judged: &[&Phase], against: Against<'_>) -> Result<(), Mista
 }
 
 /// Fewest samples that allow a verdict. A quantile wants ten samples beyond it (so p95 200, p99.9 10,000 at best; 1,000
-/// is the least that shows one); a share or a mean 100; one fault, one process or one reading speaks for itself.
-fn least(measure: &Measure, system: &System) -> u64 {
+/// is the least that shows one); a mean 100; a share so many that one failure alone would miss it; one fault, one process or one reading speaks for itself.
+fn least(measure: &Measure, bound: f64, system: &System) -> u64 {
     match measure {
         Measure::Latency { quantile, .. } if *quantile > 0.99 => 1_000,
         Measure::Latency { quantile, .. } if *quantile > 0.5 => 200,
         Measure::Latency { .. } => 20,
-        Measure::Throughput | Measure::Errors { .. } => LEAST,
+        Measure::Throughput => LEAST,
+        // The small step back hides the binary tail of 1 / 0.01.
+        Measure::Errors { .. } => LEAST.max((1.0 / bound - 1e-6).ceil() as u64),
         Measure::Recovery | Measure::Memory { .. } | Measure::Cpu { .. } => 1,
         Measure::Metric { name } => system.metrics.get(name).map_or(LEAST, |metric| metric.least),
     }

@@ -96,3 +96,21 @@ pub struct LoadJob {
     /// The data sets, read by the harness.
     pub data: BTreeMap<Name, Vec<Value>>,
 }
+
+impl Stream {
+    /// How many arrivals it offers between two moments, on average.
+    pub fn offered(&self, from: Duration, to: Duration) -> f64 {
+        let (mut begins, mut sum) = (0.0, 0.0);
+        for segment in &self.segments {
+            let lasts = segment.lasts.as_secs_f64();
+            let ends = begins + lasts;
+            let (left, right) = (from.as_secs_f64().max(begins), to.as_secs_f64().min(ends));
+            if right > left && lasts > 0.0 {
+                let rate = |at: f64| segment.from + (segment.to - segment.from) * (at - begins) / lasts;
+                sum += (rate(left) + rate(right)) / 2.0 * (right - left);
+            }
+            begins = ends;
+        }
+        sum
+    }
+}

@@ -43,8 +43,7 @@ pub(super) fn load(book: &mut Book<'_>, scenario: &Scenario, system: &System, ph
         let stream = book.keep(&format!("load[{index}]"), stream);
         plan.streams.extend(stream);
     }
-    let arrivals: f64 =
-        plan.streams.iter().map(|s| shape::offered(&s.segments, Default::default(), lasts)).sum();
+    let arrivals: f64 = plan.streams.iter().map(|s| s.offered(Default::default(), lasts)).sum();
     if arrivals > MOST_ARRIVALS {
         let what = format!("the load has {arrivals:.0} arrivals; at most {MOST_ARRIVALS:.0} are scheduled");
         book.say(Mistake::at("load", what).mend("write a lower rate or shorter phases"));

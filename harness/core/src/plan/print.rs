@@ -3,9 +3,7 @@
 
 use std::{fmt::Write as _, time::Duration};
 
-use super::{
-    Arrivals, FaultPlan, LoadPlan, Measure, Objective, Plan, Stream, resolve, shape, time_line::show,
-};
+use super::{Arrivals, FaultPlan, LoadPlan, Measure, Objective, Plan, Stream, resolve, time_line::show};
 use crate::unit::{Percent, Rate};
 
 /// The plan, for a person.
@@ -69,7 +67,7 @@ fn load(out: &mut Lines, load: &LoadPlan) {
     }
     out.title(format!("load, at most {} requests in flight", load.in_flight));
     for stream in &load.streams {
-        let arrivals = shape::offered(&stream.segments, Duration::ZERO, load.lasts);
+        let arrivals = stream.offered(Duration::ZERO, load.lasts);
         out.line(1, format!("{}, {arrivals:.0} arrivals", rates(stream)));
         for (index, share) in &stream.mix {
             let Some(behaviour) = load.behaviours.get(usize::from(*index)) else { continue };

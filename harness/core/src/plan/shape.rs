@@ -44,28 +44,12 @@ pub(super) fn segments(shape: &Shape, phases: &[Phase]) -> Result<(Arrivals, Vec
     Ok((arrivals, segments))
 }
 
-/// How many arrivals segments offer between two moments, on average.
-pub(super) fn offered(segments: &[Segment], from: Duration, to: Duration) -> f64 {
-    let (mut begins, mut sum) = (0.0, 0.0);
-    for segment in segments {
-        let lasts = segment.lasts.as_secs_f64();
-        let ends = begins + lasts;
-        let (left, right) = (from.as_secs_f64().max(begins), to.as_secs_f64().min(ends));
-        if right > left && lasts > 0.0 {
-            let rate = |at: f64| segment.from + (segment.to - segment.from) * (at - begins) / lasts;
-            sum += (rate(left) + rate(right)) / 2.0 * (right - left);
-        }
-        begins = ends;
-    }
-    sum
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use super::{offered, segments};
-    use crate::plan::{Phase, Segment};
+    use super::segments;
+    use crate::plan::{Arrivals, Phase, Segment, Stream};
     use crate::scenario::Shape;
 
     fn phases() -> Vec<Phase> {
@@ -89,7 +73,8 @@ mod tests {
     }
 
     fn secs(from: u64, to: u64, segments: &[Segment]) -> f64 {
-        offered(segments, Duration::from_secs(from), Duration::from_secs(to))
+        let stream = Stream { mix: vec![], arrivals: Arrivals::Even, segments: segments.to_vec() };
+        stream.offered(Duration::from_secs(from), Duration::from_secs(to))
     }
 
     #[test]
