@@ -173,6 +173,11 @@ impl FaultCourse {
         }
     }
 
+    /// When it is to begin (load's time line).
+    pub(super) fn planned_us(&self) -> u64 {
+        self.planned_us
+    }
+
     /// When it began (run clock).
     pub(super) fn began_us(&self) -> Option<u64> {
         self.began_us

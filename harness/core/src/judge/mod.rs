@@ -4,8 +4,8 @@
 //! run's clock; requests and phases the load's, whose zero is the event that the load began.
 //!
 //! One judge, one file, one line in [`JUDGES`]. They share what is private here: `course` (real times of faults),
-//! `progress` (how far a step came), `coverage` (was every replica watched), `register` (records written and found),
-//! `bound` (from an objective to its finding) and `show` (quantities in words).
+//! `progress` (how far a step came), `settings` (what was read back), `coverage` (was every replica watched), `register`
+//! (records written and found), `bound` (from an objective to its finding) and `show` (quantities in words).
 
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +29,7 @@ mod recovery;
 mod register;
 mod resources;
 mod right_answers;
+mod settings;
 mod show;
 mod slo;
 #[cfg(test)]
@@ -136,7 +137,7 @@ impl Verdict {
 }
 
 /// Which of the judges sit for a plan: those that always do, and the checks that it asks for.
-pub fn sits(kind: &JudgeKind, checks: &[Name]) -> bool {
+fn sits(kind: &JudgeKind, checks: &[Name]) -> bool {
     !kind.asked || checks.iter().any(|check| check.as_str() == kind.name)
 }
 

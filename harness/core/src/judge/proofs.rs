@@ -9,12 +9,12 @@ use crate::{
         Finding, Judge, JudgeKind, State,
         course::{Course, FaultCourse},
         progress::Progress,
+        settings::Settings,
         show,
     },
     name::Name,
     plan::Plan,
     step::StepId,
-    system::Must,
 };
 
 /// Its line in the list.
@@ -29,26 +29,11 @@ struct Proofs {
     course: Course,
     set_up: Vec<StepId>,
     steps: BTreeMap<StepId, Progress>,
-    musts: Vec<(Name, Must)>,
-    settings: Vec<Setting>,
+    settings: Settings,
     troubles: Vec<(TroubleKind, Option<StepId>, String)>,
     phases: Vec<Name>,
     interrupted: bool,
     ended: bool,
-}
-
-/// What was read back of a component.
-struct Setting {
-    component: Name,
-    ask: String,
-    must: String,
-    is: String,
-}
-
-impl Setting {
-    fn answers(&self, component: &Name, must: &Must) -> bool {
-        self.component == *component && self.ask == must.sql
-    }
 }
 
 impl Proofs {
@@ -58,8 +43,7 @@ impl Proofs {
             course: Course::new(plan),
             set_up: plan.set_up.steps.iter().map(|step| step.id.clone()).collect(),
             steps: steps.map(|step| (step.id.clone(), Progress::of(step))).collect(),
-            musts: plan.musts.clone(),
-            settings: Vec::new(),
+            settings: Settings::new(plan),
             troubles: Vec::new(),
             phases: Vec::new(),
             interrupted: false,
@@ -79,12 +63,7 @@ impl Proofs {
                 self.steps.entry(step.clone()).or_default().take(event);
             }
             What::Trouble { kind, step, why } => self.troubles.push((*kind, step.clone(), why.clone())),
-            What::Setting { component, ask, must, is } => self.settings.push(Setting {
-                component: component.clone(),
-                ask: ask.clone(),
-                must: must.clone(),
-                is: is.clone(),
-            }),
+            What::Setting { .. } => self.settings.take(&event.what),
             What::Phase { name } => self.phases.push(name.clone()),
             What::Interrupted => self.interrupted = true,
             What::Ended => self.ended = true,
@@ -176,37 +155,6 @@ impl Proofs {
         }]
     }
 
-    fn setting(&self, component: &Name, must: &Must) -> Finding {
-        let mine = self.settings.iter().filter(|setting| setting.answers(component, must));
-        let read: Vec<&str> = mine.map(|setting| setting.is.as_str()).collect();
-        let (state, measured) = match read.iter().find(|is| **is != must.is) {
-            Some(wrong) => (State::SetUp, (*wrong).to_owned()),
-            None if read.is_empty() => (self.omitted(), "not read".into()),
-            None => (State::Met, must.is.clone()),
-        };
-        let detail = format!("`{}` of {component} must be {}", must.sql, must.is);
-        let samples = read.len() as u64;
-        Finding { at: Some(component.to_string()), measured, samples, ..finding("setting", state, detail) }
-    }
-
-    /// Settings that were read back wrong though the plan does not list them.
-    fn unplanned(&self) -> impl Iterator<Item = Finding> {
-        let planned =
-            |setting: &Setting| self.musts.iter().any(|(component, must)| setting.answers(component, must));
-        let wrong =
-            self.settings.iter().filter(move |setting| setting.is != setting.must && !planned(setting));
-        wrong.map(|setting| {
-            let detail = format!("`{}` of {} must be {}", setting.ask, setting.component, setting.must);
-            let at = Some(setting.component.to_string());
-            Finding {
-                at,
-                measured: setting.is.clone(),
-                samples: 1,
-                ..finding("setting", State::SetUp, detail)
-            }
-        })
-    }
-
     fn trouble(&self, (kind, step, why): &(TroubleKind, Option<StepId>, String)) -> Option<Finding> {
         let state = match kind {
             TroubleKind::SetUp => State::SetUp,
@@ -261,7 +209,7 @@ impl Proofs {
     }
 }
 
-fn finding(what: &str, state: State, detail: impl Into<String>) -> Finding {
+pub(super) fn finding(what: &str, state: State, detail: impl Into<String>) -> Finding {
     Finding {
         judge: KIND.name.into(),
         what: what.into(),
@@ -282,8 +230,7 @@ impl Judge for Proofs {
 
     fn findings(&self) -> Vec<Finding> {
         let mut all = self.set_up();
-        all.extend(self.musts.iter().map(|(component, must)| self.setting(component, must)));
-        all.extend(self.unplanned());
+        all.extend(self.settings.findings(self.omitted()));
         all.extend(self.course.faults.iter().map(|fault| self.fault(fault)));
         all.extend(self.residue());
         all.push(self.phases());
@@ -391,24 +338,6 @@ mod tests {
     }
 
     #[test]
-    fn a_setting_that_is_wrong_is_a_failed_set_up_and_one_that_was_not_read_is_inconclusive() {
-        let mut story = Story::good();
-        for event in &mut story.events {
-            if let What::Setting { is, .. } = &mut event.what {
-                *is = "off".into();
-            }
-        }
-        let finding = story.finding("setting", Some("database"));
-        assert_eq!((finding.state, finding.measured.as_str()), (State::SetUp, "off"));
-        story.plan.musts.clear();
-        assert_eq!(story.verdict().outcome, Outcome::SetupFailed);
-        let mut story = Story::good();
-        story.drop_events(|what| matches!(what, What::Setting { .. }));
-        assert_eq!(story.state("setting", None), State::Invalid);
-        assert_eq!(story.verdict().outcome, Outcome::Inconclusive);
-    }
-
-    #[test]
     fn a_journal_without_its_last_event_is_broken() {
         let mut story = Story::good();
         story.drop_events(|what| matches!(what, What::Ended));
@@ -477,17 +406,6 @@ mod tests {
         let step = StepId("kill-1/1".into());
         story.add_event(What::Entering { step, acts: vec![] });
         assert_eq!(story.verdict().outcome, Outcome::NotHealed);
-    }
-
-    #[test]
-    fn a_setting_with_a_longer_name_does_not_answer_for_another() {
-        let mut story = Story::good();
-        for event in &mut story.events {
-            if let What::Setting { ask, .. } = &mut event.what {
-                ask.push_str("_too");
-            }
-        }
-        assert_eq!(story.state("setting", Some("database")), State::Invalid);
     }
 
     #[test]

@@ -7,7 +7,11 @@
 
 use crate::{
     evidence::{Class, Evidence, Operation, Request},
-    judge::{Finding, Judge, JudgeKind, State, bound, course::Course, course::FaultCourse, show},
+    judge::{
+        Finding, Judge, JudgeKind, State, bound,
+        course::{Course, FaultCourse, PhaseSpan},
+        show,
+    },
     plan::{Comparison, Measure, Objective, Plan},
     stats::{
         increase::Stretch,
@@ -79,12 +83,15 @@ impl Recovery {
         }
     }
 
-    /// The level of the baseline: the phase of that name, else the first that is judged.
+    /// The level of the baseline: the phase of that name, else the last that is judged; of those before the first fault,
+    /// for what a fault has spoilt is no measure.
     fn level(&self) -> Result<Level, String> {
-        let named = self.course.phases.iter().find(|phase| phase.name.as_str() == "baseline");
-        let phase = named
-            .or_else(|| self.course.phases.iter().find(|phase| phase.judged))
-            .ok_or("no phase is judged")?;
+        let first_us = self.course.faults.iter().map(FaultCourse::planned_us).min().unwrap_or(u64::MAX);
+        let before = |phase: &&PhaseSpan| phase.judged && phase.span.1 <= first_us;
+        let mut phases = self.course.phases.iter().filter(before);
+        let named = phases.clone().find(|phase| phase.name.as_str() == "baseline");
+        let phase =
+            named.or_else(|| phases.next_back()).ok_or("no judged phase ends before the first fault")?;
         let bins = self.bins_of(phase.span);
         let all: u64 = bins.iter().map(|bin| bin.all).sum();
         let right: Vec<u32> = bins.iter().flat_map(|bin| &bin.right).copied().collect();
@@ -290,6 +297,25 @@ mod tests {
         let mut story = Story::good();
         story.drop_rows(|row| row.intended_us > 10_000_000 && row.intended_us % 200_000 != 0);
         assert_eq!(story.state(RECOVERY, None), State::Unknown);
+    }
+
+    #[test]
+    fn a_baseline_that_a_fault_has_spoilt_is_no_measure() {
+        let mut story = Story::good();
+        // The fault falls into the phase of that name; a service that is slow ever after is as good as in there.
+        story.plan.phases[1].name = crate::judge::testing::name("steady");
+        story.plan.phases[2].name = crate::judge::testing::name("baseline");
+        story.spoil(|row| row.done_us += if row.intended_us >= 7_000_000 { 150_000 } else { 0 });
+        assert_eq!(story.state(RECOVERY, None), State::Missed);
+    }
+
+    #[test]
+    fn without_a_phase_before_the_first_fault_there_is_nothing_to_come_back_to() {
+        let mut story = Story::good();
+        story.plan.phases[1].judged = false;
+        let finding = story.finding(RECOVERY, None);
+        assert_eq!(finding.state, State::Unknown);
+        assert!(finding.detail.contains("no judged phase ends before"), "{}", finding.detail);
     }
 
     #[test]

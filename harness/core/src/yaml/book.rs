@@ -28,11 +28,6 @@ impl<'a> Book<'a> {
         result.map_err(|mistake| self.say(mistake.under(path))).ok()
     }
 
-    /// Whether nothing was noted.
-    pub fn is_clean(&self) -> bool {
-        self.mistakes.is_empty()
-    }
-
     /// All mistakes, in the order of the file; none is success.
     pub fn close(mut self) -> Result<(), Vec<Mistake>> {
         self.mistakes.sort_by_key(|mistake| (mistake.line, mistake.column));
