@@ -235,7 +235,8 @@ mod tests {
             let found = schedule(&plan(1, lasts, &[(Arrivals::Even, segments.clone())]));
             prop_assert!(found.is_sorted_by_key(|a| a.at_us));
             prop_assert!(found.iter().all(|a| a.at_us < lasts * 1_000));
-            prop_assert!((found.len() as f64 - integral(&segments)).abs() <= 1.0 + 1e-6);
+            // The last may be due within the very microsecond in which the run ends, at up to 3,000/s.
+            prop_assert!((found.len() as f64 - integral(&segments)).abs() <= 1.0 + 3_000.0 * 1e-6);
         }
 
         #[test]
