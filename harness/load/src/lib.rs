@@ -23,7 +23,7 @@
 //! - Absent: TLS, HTTP/2, redirects, retries, percentiles. Rows are judged elsewhere.
 //!
 //! `cargo run --release -p gauntlet-load --example load_truth` shows the corrected p99 of a service that stalls
-//! beside its analytic value and beside what a closed loop reads; `--example throughput` the highest rate it holds.
+//! beside its analytic value and beside what a closed loop reads; `--example highest_rate` the highest rate it holds.
 
 mod audit;
 mod bindings;

@@ -1,6 +1,6 @@
 //! The highest constant rate that the generator holds, on one machine with a trivial server.
 //!
-//! `cargo run --release -p gauntlet-load --example throughput`
+//! `cargo run --release -p gauntlet-load --example highest_rate`
 
 #![expect(clippy::print_stdout, reason = "what it measures is what it prints")]
 
