@@ -18,6 +18,7 @@ mod prove;
 mod provenance;
 pub mod ready;
 mod recorder;
+mod screen;
 mod session;
 pub mod stop;
 pub mod takeover;

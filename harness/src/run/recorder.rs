@@ -1,6 +1,7 @@
 //! The recorder: stamps what happens with the run's clock, writes it to the journal, shows it on the console.
 
 use std::{
+    io,
     sync::{Mutex, MutexGuard, OnceLock, PoisonError},
     time::{Duration, Instant},
 };
@@ -9,6 +10,7 @@ use gauntlet_core::evidence::{Event, Request, Sample, What};
 
 use super::{
     faults::chain,
+    screen::Screen,
     stop::{Early, Stop},
     world::Tell,
 };
@@ -21,15 +23,16 @@ use crate::{
 pub(super) struct Recorder {
     began: Instant,
     journal: Journal,
-    console: Mutex<Console>,
+    screen: Mutex<Option<Screen<Console>>>,
     stop: Stop,
     broken: OnceLock<String>,
 }
 
 impl Recorder {
     /// Starts the run's clock.
-    pub(super) fn new(journal: Journal, console: Console, stop: Stop) -> Self {
-        Self { began: Instant::now(), journal, console: Mutex::new(console), stop, broken: OnceLock::new() }
+    pub(super) fn new(journal: Journal, console: Console, stop: Stop) -> io::Result<Self> {
+        let screen = Mutex::new(Some(Screen::new(console)?));
+        Ok(Self { began: Instant::now(), journal, screen, stop, broken: OnceLock::new() })
     }
 
     /// Microseconds since the run began.
@@ -45,7 +48,8 @@ impl Recorder {
 
     /// Appends requests, and counts them on the console.
     pub(super) fn rows(&self, rows: Vec<Request>) {
-        lock(&self.console).rows(&rows);
+        let shown = rows.clone();
+        self.show(move |console| console.rows(&shown));
         let written = self.journal.rows(rows);
         self.note(written);
     }
@@ -53,7 +57,7 @@ impl Recorder {
     /// Redraws the console.
     pub(super) fn tick(&self) {
         let elapsed = Duration::from_micros(self.now_us());
-        lock(&self.console).tick(elapsed);
+        self.show(move |console| console.tick(elapsed));
     }
 
     /// Ends the journal. Answers why it is incomplete, if it is.
@@ -63,9 +67,15 @@ impl Recorder {
         self.broken.get().cloned()
     }
 
-    /// The console, for the verdict.
-    pub(super) fn console(&self) -> MutexGuard<'_, Console> {
-        lock(&self.console)
+    /// The console, for the verdict; nothing is shown behind its back any more.
+    pub(super) fn console(&self) -> Option<Console> {
+        lock(&self.screen).take()?.close()
+    }
+
+    fn show(&self, work: impl FnOnce(&mut Console) + Send + 'static) {
+        if let Some(screen) = &*lock(&self.screen) {
+            screen.show(work);
+        }
     }
 
     fn note(&self, written: Result<(), JournalError>) {
@@ -82,9 +92,9 @@ impl Recorder {
 impl Tell for Recorder {
     fn tell(&self, what: What) {
         let event = Event { at_us: self.now_us(), what };
-        lock(&self.console).event(&event);
         let written = self.journal.event(&event);
         self.note(written);
+        self.show(move |console| console.event(&event));
     }
 }
 

@@ -113,7 +113,7 @@ async fn guarded(
     let run = &record.run;
     let journal = Journal::create(&record.journal).map_err(|error| io::Error::other(chain(&error)))?;
     let console = Console::new(&ready.plan, io::stdout(), options.style);
-    let recorder = Arc::new(Recorder::new(journal, console, stop.clone()));
+    let recorder = Arc::new(Recorder::new(journal, console, stop.clone())?);
     let world = takeover::world(&record, recorder.clone());
     let began = Began {
         format: JOURNAL_FORMAT,
@@ -309,7 +309,9 @@ impl Session {
             return Done::without_verdict(Outcome::Broken, chain(&error), directory);
         }
         let elapsed = Duration::from_micros(self.recorder.now_us());
-        self.recorder.console().verdict(&verdict, dir, elapsed);
+        if let Some(mut console) = self.recorder.console() {
+            console.verdict(&verdict, dir, elapsed);
+        }
         Done { outcome: verdict.outcome, verdict: Some(verdict), directory, error: None }
     }
 }

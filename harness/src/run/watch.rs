@@ -109,7 +109,7 @@ mod tests {
         let watching = tokio::spawn(async move { silence(&mut watcher, LEASE).await });
         tokio::task::yield_now().await;
         // The single thread of this test stands still for two leases, as a stopped process would.
-        std::thread::sleep(LEASE * 2);
+        std::thread::park_timeout(LEASE * 2);
         tokio::time::sleep(Duration::from_millis(1)).await;
         harness.write_all(&[BEAT, DONE]).await.unwrap();
         assert_eq!(watching.await.unwrap(), Silence::Done);

@@ -3,8 +3,13 @@
 
 use std::{
     fs, io,
-    os::unix::ffi::OsStrExt,
+    os::unix::{ffi::OsStrExt, fs::MetadataExt},
     path::{Path, PathBuf},
+};
+
+use rustix::{
+    process::{Gid, Uid, geteuid},
+    thread::{set_thread_res_gid, set_thread_res_uid},
 };
 
 use crate::layout::Layout;
@@ -68,11 +73,12 @@ pub(super) fn root(seen: &[Seen]) -> Option<(u32, u64)> {
 }
 
 fn see(pid: u32, dir: &Path) -> Option<Seen> {
-    let cwd = fs::read_link(format!("/proc/{pid}/cwd")).ok()?;
+    let cwd = allowed(pid, || fs::read_link(format!("/proc/{pid}/cwd"))).ok()?;
     let bytes = cwd.as_os_str().as_bytes();
     let name = bytes.strip_suffix(b" (deleted)").unwrap_or(bytes);
     let cwd = PathBuf::from(std::ffi::OsStr::from_bytes(name));
-    let cwd = if cwd.starts_with(dir) { cwd } else { started_in(pid).filter(|home| home.starts_with(dir))? };
+    let cwd =
+        if cwd.starts_with(dir) { cwd } else { started_in(pid).filter(|home| home.starts_with(dir))? };
     let stat = Stat::of(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)?;
     let Stat { parent, started, cpu_ticks, .. } = stat;
     let living = !matches!(stat.state, 'Z' | 'X');
@@ -81,10 +87,29 @@ fn see(pid: u32, dir: &Path) -> Option<Seen> {
 
 // The harness gives every component its own directory as `HOME`.
 fn started_in(pid: u32) -> Option<PathBuf> {
-    let environment = fs::read(format!("/proc/{pid}/environ")).ok()?;
+    let environment = allowed(pid, || fs::read(format!("/proc/{pid}/environ"))).ok()?;
     let mut entries = environment.split(|byte| *byte == 0).filter_map(|entry| entry.split_at_checked(5));
     let (_, home) = entries.find(|(name, _)| *name == b"HOME=")?;
     Some(resolved(Path::new(std::ffi::OsStr::from_bytes(home))))
+}
+
+// What root is refused (in a container without CAP_SYS_PTRACE) is asked again as the process' owner, by a thread of its
+// own: the account is changed for that thread alone.
+fn allowed<T: Send>(pid: u32, read: impl Fn() -> io::Result<T> + Send + Sync) -> io::Result<T> {
+    match read() {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied && geteuid().is_root() => {}
+        other => return other,
+    }
+    let owner = fs::metadata(format!("/proc/{pid}"))?;
+    let (uid, gid) = (Uid::from_raw(owner.uid()), Gid::from_raw(owner.gid()));
+    std::thread::scope(|scope| {
+        let asked = std::thread::Builder::new().spawn_scoped(scope, move || {
+            set_thread_res_gid(None, gid, None)?;
+            set_thread_res_uid(None, uid, None)?;
+            read()
+        });
+        asked?.join().unwrap_or_else(|_| Err(io::Error::other("the question was cut short")))
+    })
 }
 
 fn all_stopped(pid: u32) -> bool {

@@ -284,7 +284,8 @@ async fn what_failed_at_first_and_is_gone_in_the_end_is_not_told_as_left() {
 async fn a_fault_that_cannot_be_undone_is_told_with_its_step() {
     let (system, heard) = (Arc::new(FakeSystem::default()), Arc::new(Heard::default()));
     assert!(enter_all(quiet(&system)).await);
-    let pause: Vec<_> = system.open().await.unwrap().into_iter().filter(|r| r.step.0 == "pause-2/1").collect();
+    let pause: Vec<_> =
+        system.open().await.unwrap().into_iter().filter(|r| r.step.0 == "pause-2/1").collect();
     system.arm(1, Fuse::Fails);
     assert!(!heal(&pause, &world(&system, heard.clone())).await.is_empty());
     let told = residue(&heard);

@@ -214,6 +214,41 @@ fn a_watchdog_that_dies_ends_the_run_healed() {
 }
 
 #[test]
+fn a_load_process_that_dies_ends_the_run_at_once_without_a_verdict_on_the_service() {
+    let stage = Stage::new();
+    let mut run = stage.start(SHORT, &[]);
+    stage.await_event("\"phase\",\"name\":\"warm-up\"");
+    stage.signal(stage.child_named(run.id(), "__load"), "KILL");
+    let killed = std::time::Instant::now();
+    let ended = stage.end(&mut run);
+    assert_eq!(ended.code, 3, "{}", ended.text);
+    assert!(killed.elapsed() < Duration::from_secs(9), "{:?}", killed.elapsed());
+    assert!(stage.report("events.jsonl").contains("the load process: it ended before its schedule did"));
+    stage.assert_nothing_left();
+}
+
+#[test]
+fn root_of_an_ordinary_container_can_run_and_leaves_nothing() {
+    // Everybody else starts all components under one account, and may look at them.
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let stage = Stage::new();
+    let ended = stage.run_contained(SHORT);
+    assert_eq!(ended.code, 0, "{}", ended.text);
+    stage.assert_nothing_left();
+}
+
+#[test]
+fn a_component_that_never_comes_up_is_named_with_what_it_logged_last() {
+    let stage = Stage::new();
+    let ended = stage.run(SHORT, &["--set".into(), "service.settings.DATABASE_URL=nonsense".into()]);
+    assert_eq!(ended.code, 4, "{}", ended.text);
+    assert!(stage.report("events.jsonl").contains("service-1 logged last:"), "{}", ended.text);
+    stage.assert_nothing_left();
+}
+
+#[test]
 fn load_leaves_this_machine_only_when_the_host_is_allowed() {
     let stage = Stage::new();
     let ended = stage.run(SHORT, &["--endpoint".into(), "192.0.2.1:80".into()]);

@@ -53,14 +53,33 @@ impl Stage {
         Ended { code: output.status.code().unwrap_or(-1), text }
     }
 
-    /// Starts a scenario whose `SYSTEM` is the reference system.
-    pub(crate) fn start(&self, scenario: &str, more: &[String]) -> Child {
+    fn write(&self, scenario: &str) -> PathBuf {
         let file = self.dir().join("scenario.yml");
         let system = root().join("deploy/system.yml");
         fs::write(&file, scenario.replace("SYSTEM", system.to_str().unwrap())).unwrap();
+        file
+    }
+
+    /// Starts a scenario whose `SYSTEM` is the reference system.
+    pub(crate) fn start(&self, scenario: &str, more: &[String]) -> Child {
+        let file = self.write(scenario);
+        self.begin(self.command(), &file, more)
+    }
+
+    /// Runs a scenario as root of an ordinary container would: it may not look at processes of other accounts.
+    pub(crate) fn run_contained(&self, scenario: &str) -> Ended {
+        let contained = self.command();
+        let mut command = Command::new("setpriv");
+        command.args(["--bounding-set=-sys_ptrace", "--inh-caps=-sys_ptrace"]).arg(contained.get_program());
+        command.current_dir(root()).stdin(Stdio::null());
+        command.envs(contained.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        let mut child = self.begin(command, &self.write(scenario), &[]);
+        self.end(&mut child)
+    }
+
+    fn begin(&self, mut command: Command, file: &Path, more: &[String]) -> Child {
         let output = fs::File::create(self.dir().join("output")).unwrap();
-        let mut command = self.command();
-        command.arg("run").arg(&file).arg("--reports").arg(self.dir().join("reports")).args(more);
+        command.arg("run").arg(file).arg("--reports").arg(self.dir().join("reports")).args(more);
         command.stdout(output.try_clone().unwrap()).stderr(output).spawn().unwrap()
     }
 

@@ -417,3 +417,28 @@ async fn an_object_of_another_kind_is_not_ours() {
     let told = run.prepare(&Act::Signal { at: foreign, signal: Signal::Kill }).await;
     assert!(matches!(told, Err(Trouble::Refused { .. })));
 }
+
+fn daemon() -> Value {
+    json!({
+        "ports": ["none"],
+        "local": { "program": "sh", "args": ["-c", "cd / && setsid sleep 1000 & sleep 0.2; cd /; exec sleep 1000"],
+            "stop": { "within": "200ms" } },
+        "ready": { "tcp": { "port": "none" } },
+    })
+}
+
+#[tokio::test]
+async fn a_component_that_leaves_its_directory_is_still_seen_frozen_and_ended() {
+    let run = Run::new(system(json!({ "daemon": daemon() }), json!([])), Path::new("/"));
+    let at = replica("daemon", 1);
+    run.apply(&start(&ground())).await;
+    run.apply(&start(&at)).await;
+    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    assert_eq!(run.process(&at).await, "running");
+    let prepared = run.signal(&at, Signal::Pause).await;
+    assert_eq!(run.process(&at).await, "paused");
+    run.apply(&prepared.undo[0]).await;
+    run.apply(&Act::Stop { at: ground() }).await;
+    assert_eq!(run.process(&ground()).await, "absent");
+    assert_eq!(run.process(&at).await, "absent");
+}

@@ -5,11 +5,16 @@
 use std::{
     ffi::OsStr,
     fs, io,
-    os::unix::ffi::OsStrExt,
+    os::unix::{ffi::OsStrExt, fs::MetadataExt},
     path::{Path, PathBuf},
+    thread,
 };
 
 use gauntlet_core::act::Object;
+use rustix::{
+    process::{Gid, Uid, geteuid},
+    thread::{set_thread_res_gid, set_thread_res_uid},
+};
 use serde::{Deserialize, Serialize};
 
 /// Who a process is: its number is used again after its end, together with its start it is not.
@@ -49,14 +54,38 @@ pub(super) fn read(pid: i32) -> Option<Process> {
 
 /// Whether the process works inside the directory, or was started there.
 pub(super) fn bears_mark(pid: i32, dir: &Path) -> bool {
-    let Ok(cwd) = fs::read_link(format!("/proc/{pid}/cwd")) else { return false };
+    let Some(cwd) = seen(pid, || fs::read_link(format!("/proc/{pid}/cwd"))) else { return false };
     alive_path(cwd).starts_with(dir) || home(pid).is_some_and(|home| canonical(&home).starts_with(dir))
 }
 
 fn home(pid: i32) -> Option<PathBuf> {
-    let environment = fs::read(format!("/proc/{pid}/environ")).ok()?;
+    let environment = seen(pid, || fs::read(format!("/proc/{pid}/environ")))?;
     let value = environment.split(|byte| *byte == 0).find_map(|entry| entry.strip_prefix(b"HOME="))?;
     Some(PathBuf::from(OsStr::from_bytes(value)))
+}
+
+// Root inside a container may lack the right to look at another account's processes (CAP_SYS_PTRACE); their owner may.
+fn seen<T: Send>(pid: i32, look: impl Fn() -> io::Result<T> + Sync) -> Option<T> {
+    match look() {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied && geteuid().is_root() => {
+            as_owner(pid, look).ok()
+        }
+        seen => seen.ok(),
+    }
+}
+
+// A thread changes its account for itself only, and this one ends with the look.
+fn as_owner<T: Send>(pid: i32, look: impl Fn() -> io::Result<T> + Sync) -> io::Result<T> {
+    let owner = fs::metadata(format!("/proc/{pid}"))?;
+    let become_owner = || {
+        set_thread_res_gid(None, Gid::from_raw(owner.gid()), None)?;
+        set_thread_res_uid(None, Uid::from_raw(owner.uid()), None)
+    };
+    thread::scope(|scope| {
+        let looking = || become_owner().map_err(io::Error::from).and_then(|()| look());
+        let looking = thread::Builder::new().spawn_scoped(scope, looking)?;
+        looking.join().unwrap_or_else(|_| Err(io::Error::other("the look panicked")))
+    })
 }
 
 /// Every living process that bears the mark of the directory, oldest first; never this process itself.
