@@ -16,7 +16,7 @@ demo: packages build ## Runs the release gate on local processes and prints the 
 	@$(GAUNTLET) gate --target local
 
 .PHONY: test
-test: packages nextest build defects ## Formatting, lints, all tests, documentation
+test: packages nextest service defects ## Formatting, lints, all tests, documentation
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	cargo clippy -p causal-service --features defects --all-targets -- -D warnings
@@ -25,9 +25,12 @@ test: packages nextest build defects ## Formatting, lints, all tests, documentat
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
 
 .PHONY: build
-build: toolchain ## The harness (development profile) and the service (release: a debug build cannot carry the load)
-	cargo build --release --bin causal-service
+build: service ## The harness (development profile) and the service
 	cargo build -p gauntlet
+
+.PHONY: service
+service: toolchain ## The service (release: a debug build cannot carry the load)
+	cargo build --release --bin causal-service
 
 .PHONY: defects
 defects: toolchain ## The service with its seeded defects, for the tests of the harness; never in an image
