@@ -7,6 +7,9 @@ use gauntlet_core::{
 
 use super::show;
 
+/// What a finding on a trouble has measured; its detail says the cause.
+const TROUBLE: &str = "trouble";
+
 /// Why the run ended as it did, in one sentence.
 pub fn sentence(verdict: &Verdict) -> String {
     let state = match verdict.outcome {
@@ -24,12 +27,15 @@ pub fn sentence(verdict: &Verdict) -> String {
         }
         Outcome::Inconclusive => State::Unknown,
     };
-    let mut own = verdict.findings.iter().filter(|finding| finding.state == state);
+    let mut own: Vec<&Finding> = verdict.findings.iter().filter(|finding| finding.state == state).collect();
+    // What went wrong says more than what is missing because of it.
+    own.sort_by_key(|finding| finding.measured != TROUBLE);
+    let mut own = own.into_iter();
     let Some(Finding { what, at, measured, detail, .. }) = own.next() else {
         return "There is no evidence to judge.".into();
     };
     let at = at.as_ref().map(|at| format!(" ({at})")).unwrap_or_default();
-    let seen = if measured.is_empty() { detail } else { measured };
+    let seen = if measured.is_empty() || measured == TROUBLE { detail } else { measured };
     let seen = if seen.is_empty() { String::new() } else { format!(": {seen}") };
     let more = match own.count() {
         0 => String::new(),
@@ -125,6 +131,19 @@ mod tests {
             sentence(&verdict)
                 .starts_with("The evidence is worth nothing: “generator lag” (fault) does not hold")
         );
+    }
+
+    #[test]
+    fn a_failed_set_up_names_its_cause_before_what_is_missing_for_it() {
+        let up = Finding { measured: "1 of 2 up".into(), ..finding("the system came up", State::SetUp) };
+        let cause = Finding {
+            measured: "trouble".into(),
+            detail: "web-1 exited at once".into(),
+            at: None,
+            ..finding("nothing went wrong in the run itself", State::SetUp)
+        };
+        let told = sentence(&Verdict::of(vec![up, cause]));
+        assert!(told.contains(": web-1 exited at once; and 1 more"), "{told}");
     }
 
     #[test]

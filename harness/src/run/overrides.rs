@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use gauntlet_core::{name::Name, system::System};
+use gauntlet_core::{name::Name, system::System, yaml::one_of};
 
 /// One change: `service.program=PATH`, `service.replicas=2`, `service.settings.DEFECT=slow-tenth`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,10 +55,11 @@ impl Set {
     /// Makes the change.
     pub fn apply(&self, system: &mut System) -> Result<(), String> {
         let name = &self.component;
-        let component = system
-            .components
-            .get_mut(name)
-            .ok_or_else(|| format!("--set: no component {name:?} in the system file"))?;
+        if !system.components.contains_key(name) {
+            let known = one_of(name.as_str(), system.components.keys().map(Name::as_str));
+            return Err(format!("--set: no component `{name}` in the system file; {known}"));
+        }
+        let Some(component) = system.components.get_mut(name) else { return Ok(()) };
         match &self.field {
             Field::Program => {
                 let local = component.local.as_mut();

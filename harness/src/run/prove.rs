@@ -11,21 +11,26 @@ use tokio::time::{Instant, sleep, timeout_at};
 /// How often a witness is asked while a proof is awaited.
 const PACE: Duration = Duration::from_millis(20);
 
+/// How long what was started may not be seen before it counts as ended.
+const APPEARS_WITHIN: Duration = Duration::from_secs(2);
+
 /// Where a process tree is not.
 const ABSENT: &str = "absent";
 const READY: &str = "ready";
+const RUNNING: &str = "running";
 
 /// Asks until the expected reading comes. When time is over, says what was seen last. Who waits for a replica to get
 /// ready waits no longer than it lives.
 pub(super) async fn prove(witness: &dyn Witness, proof: &Proof) -> Result<Reading, Trouble> {
-    let deadline = Instant::now() + proof.within;
+    let began = Instant::now();
+    let deadline = began + proof.within;
     let mut last = "nothing yet".to_owned();
     loop {
         match timeout_at(deadline, witness.look(&proof.ask)).await {
             Ok(Ok(reading)) if proof.expect.holds(&reading) => return Ok(reading),
             Ok(Ok(reading)) => {
                 last = reading.0;
-                if ended(witness, proof).await {
+                if ended(witness, proof, began.elapsed()).await {
                     let what = format!("{} {}", proof.ask, proof.expect);
                     return Err(Trouble::failed(what, format!("it has ended; last saw {last}")));
                 }
@@ -44,8 +49,13 @@ pub(super) async fn prove(witness: &dyn Witness, proof: &Proof) -> Result<Readin
     }
 }
 
-async fn ended(witness: &dyn Witness, proof: &Proof) -> bool {
-    let (Query::Ready { at }, Expect::Is(word)) = (&proof.ask, &proof.expect) else { return false };
+/// Whether what is waited for lives no longer.
+async fn ended(witness: &dyn Witness, proof: &Proof, waited: Duration) -> bool {
+    let (at, grace) = match (&proof.ask, &proof.expect) {
+        (Query::Ready { at }, Expect::Is(word)) if word == READY => (at, Duration::ZERO),
+        (Query::Process { at }, Expect::Is(word)) if word == RUNNING => (at, APPEARS_WITHIN),
+        _ => return false,
+    };
     let process = Query::Process { at: at.clone() };
-    word == READY && matches!(witness.look(&process).await, Ok(reading) if reading.0 == ABSENT)
+    waited >= grace && matches!(witness.look(&process).await, Ok(reading) if reading.0 == ABSENT)
 }

@@ -17,7 +17,7 @@ use gauntlet_core::{
 use serde_json::Value;
 
 use super::Options;
-use crate::target::TARGETS;
+use crate::target::{TARGETS, local};
 
 /// A plan and what it was made from.
 #[derive(Debug)]
@@ -77,7 +77,7 @@ pub fn ready(file: &Path, options: &Options) -> Result<Ready, BadScenario> {
     if let Some(endpoint) = &options.endpoint {
         only_load(&mut plan, endpoint, options)?;
     } else {
-        startable(&system, &system_file, &options.target)?;
+        startable(&system, &root, &system_file, &options.target)?;
     }
     let data = data(&plan, &root)?;
     let mut files =
@@ -110,8 +110,8 @@ fn read(file: &Path) -> Result<Vec<u8>, BadScenario> {
     std::fs::read(file).map_err(told)
 }
 
-/// A component that the target has no recipe for could never start.
-fn startable(system: &System, file: &Path, target: &str) -> Result<(), BadScenario> {
+/// A component that the target has no recipe for could never start, nor one whose templates cannot be rendered.
+fn startable(system: &System, root: &Path, file: &Path, target: &str) -> Result<(), BadScenario> {
     let told = |mistakes: Vec<Mistake>| BadScenario::of(file, &mistakes);
     let places = Places::of(&yaml::tree(&read(file)?).map_err(|mistake| told(vec![mistake]))?);
     let mut book = Book::new(&places);
@@ -120,6 +120,7 @@ fn startable(system: &System, file: &Path, target: &str) -> Result<(), BadScenar
         let mend = "add `local: { program: ... }`, or give the address of one that runs with `--endpoint`";
         book.say(Mistake::of_key(format!("components.{name}"), what).mend(mend));
     }
+    local::rehearse(system, root).into_iter().for_each(|mistake| book.say(mistake));
     book.close().map_err(told)
 }
 

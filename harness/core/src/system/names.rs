@@ -69,6 +69,8 @@ fn check_step<'a>(
     let mut scope =
         Scope { drawn, captured: captured.clone(), recalled: recalled.into_iter().collect(), key: false };
     check_request(book, &scope, path, step);
+    // A write that has no answer must have its key as well: a mark knows no capture of its own step.
+    check_mark(book, &scope, path, step);
     for (name, pointer) in &step.capture {
         check_pointer(book, &format!("{path}.capture.{name}"), pointer);
         captured.push(name.as_str());
@@ -77,14 +79,17 @@ fn check_step<'a>(
     for (name, template) in step.remember.iter().flat_map(|remember| &remember.fields) {
         check_template(book, &scope, &format!("{path}.remember.fields.{name}"), template);
     }
+}
+
+fn check_mark(book: &mut Book<'_>, scope: &Scope<'_>, path: &str, step: &RequestSpec) {
     match &step.mark {
         None => {}
         Some(Mark::Write { key, value }) => {
-            check_template(book, &scope, &format!("{path}.mark.write.key"), key);
-            check_template(book, &scope, &format!("{path}.mark.write.value"), value);
+            check_template(book, scope, &format!("{path}.mark.write.key"), key);
+            check_template(book, scope, &format!("{path}.mark.write.value"), value);
         }
         Some(Mark::Read { key, value }) => {
-            check_template(book, &scope, &format!("{path}.mark.read.key"), key);
+            check_template(book, scope, &format!("{path}.mark.read.key"), key);
             check_pointer(book, &format!("{path}.mark.read.value"), value);
         }
     }
@@ -234,6 +239,14 @@ audit: { path: '/a?id={{key}}', found: { list: /items, value: /v } }
         ");
         insta::assert_snapshot!(told("  a: { steps: [{ method: GET, path: '/{{key}}' }] }\n"), @"x.yml:7:37: `{{key}}` is known in the audit only; write `{{uuid}}` or `{{fresh}}`");
         insta::assert_snapshot!(told("  a: { steps: [{ method: GET, path: '/{{open' }] }\n"), @r#"x.yml:7:37: "/{{open" is no template: `{{` without `}}`; write it like "/items/{{uuid}}""#);
+    }
+
+    #[test]
+    fn a_mark_knows_no_capture_of_its_own_step() {
+        let told = told(
+            "  a: { steps: [{ method: POST, path: /, capture: { id: /id }, mark: { write: { key: '{{captured/id}}', value: x } } }] }\n",
+        );
+        assert_eq!(told, "x.yml:7:85: unknown capture `id`; none is known here");
     }
 
     #[test]

@@ -22,6 +22,7 @@ mod replica;
 mod signal;
 
 pub use program::{MissingProgram, find, missing};
+pub use recipe::rehearse;
 
 use self::{process::Identity, replica::Local};
 use crate::layout::Layout;

@@ -10,8 +10,9 @@ use gauntlet_core::{
     name::Name,
     port::Trouble,
     system::{Component, FileSource, Local, System},
+    yaml::{Mistake, one_of},
 };
-use minijinja::{Environment, UndefinedBehavior, syntax::SyntaxConfig, value::Serde};
+use minijinja::{Environment, ErrorKind, UndefinedBehavior, syntax::SyntaxConfig, value::Serde};
 use serde_json::{Value, json};
 
 use super::{account::Account, program};
@@ -45,7 +46,8 @@ impl<'a> Recipe<'a> {
         let no_recipe = || Trouble::refused(&what, "the component has no `local` recipe");
         let local = component.local.as_ref().ok_or_else(no_recipe)?;
         let account = Account::of(local.user.as_deref()).map_err(|e| Trouble::failed(&what, e))?;
-        let context = context(layout, replica).map_err(|e| Trouble::failed(&what, e))?;
+        let secrets = secrets(layout).map_err(|e| Trouble::failed(&what, e))?;
+        let context = context(layout, replica, &secrets);
         Ok(Self { component, local, layout, replica, context, account })
     }
 
@@ -115,6 +117,89 @@ impl<'a> Recipe<'a> {
     }
 }
 
+/// Renders every recipe with made-up ports and secrets: what is wrong in a template shows before anything is started.
+/// `root` is the directory of the system file.
+pub fn rehearse(system: &System, root: &Path) -> Vec<Mistake> {
+    let ports = |component: &Component| usize::from(component.replicas) * component.ports.len();
+    // No machine has so many ports; that is refused elsewhere.
+    if system.components.values().map(ports).sum::<usize>() > usize::from(u16::MAX) / 2 {
+        return Vec::new();
+    }
+    let (layout, _) = Layout::plan(system, "rehearsal", &root.join("rehearsal"), root, 20_000);
+    let secrets = system.secrets.iter().map(|name| (name.to_string(), "0".repeat(32))).collect();
+    let mut mistakes = Vec::new();
+    for (name, component) in &system.components {
+        let (Some(local), Some(replica)) = (&component.local, layout.replica(name, 1)) else { continue };
+        let context = context(&layout, replica, &secrets);
+        for (path, template) in templates(component, local, root) {
+            let path = format!("components.{name}.{path}");
+            match template {
+                Ok(template) => mistakes.extend(wrong(&path, &template, &context)),
+                Err(error) => mistakes.push(Mistake::at(path, error.to_string()).mend("write a file's path")),
+            }
+        }
+    }
+    mistakes
+}
+
+/// Every template of a component, by its place.
+fn templates(component: &Component, local: &Local, root: &Path) -> Vec<(String, io::Result<String>)> {
+    let mut all: Vec<(String, io::Result<String>)> = Vec::new();
+    for (name, template) in &component.settings {
+        all.push((format!("settings.{name}"), Ok(template.clone())));
+    }
+    for (index, arg) in local.args.iter().enumerate() {
+        all.push((format!("local.args[{index}]"), Ok(arg.clone())));
+    }
+    for (at, command) in local.before.iter().enumerate() {
+        let args = command.iter().enumerate().skip(1);
+        all.extend(args.map(|(index, arg)| (format!("local.before[{at}][{index}]"), Ok(arg.clone()))));
+    }
+    for (name, source) in &local.files {
+        all.push(match source {
+            FileSource::Text(text) => (format!("local.files.{name}.text"), Ok(text.clone())),
+            FileSource::From(file) => (format!("local.files.{name}.from"), read(&root.join(file))),
+        });
+    }
+    all
+}
+
+/// What is wrong in one template, with the variable's name where there is one.
+fn wrong(path: &str, template: &str, context: &Value) -> Option<Mistake> {
+    let error = render(template, context).err()?;
+    if error.kind() == ErrorKind::UndefinedError
+        && let Some((name, known)) = unknown(template, context)
+    {
+        let what = format!("{path}: the template names the unknown variable `{name}`");
+        return Some(Mistake::at(path, what).mend(one_of(&name, known.iter().map(String::as_str))));
+    }
+    let why = error.detail().map(|detail| format!(": {detail}")).unwrap_or_default();
+    let line = error.line().map(|line| format!(" (line {line} of it)")).unwrap_or_default();
+    Some(Mistake::at(path, format!("{path}: the template is wrong: {}{why}{line}", error.kind())))
+}
+
+/// The first name in a template that the context lacks, with the names that it has there.
+fn unknown(template: &str, context: &Value) -> Option<(String, Vec<String>)> {
+    let jinja = Environment::new();
+    let named = jinja.template_from_str(template).ok()?.undeclared_variables(true);
+    let named: std::collections::BTreeSet<String> = named.into_iter().collect();
+    named.into_iter().find_map(|name| {
+        let (mut at, mut walked) = (context, String::new());
+        for part in name.split('.') {
+            let fields = at.as_object()?;
+            let Some(next) = fields.get(part) else {
+                return Some((
+                    format!("{walked}{part}"),
+                    fields.keys().map(|key| format!("{walked}{key}")).collect(),
+                ));
+            };
+            walked = format!("{walked}{part}.");
+            at = next;
+        }
+        None
+    })
+}
+
 fn read(path: &Path) -> io::Result<String> {
     fs::read_to_string(path).map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", path.display())))
 }
@@ -127,13 +212,16 @@ fn render(template: &str, context: &Value) -> Result<String, minijinja::Error> {
     jinja.render_str(template, Serde(context))
 }
 
-fn context(layout: &Layout, replica: &Replica) -> io::Result<Value> {
-    let secrets: BTreeMap<String, String> = serde_json::from_slice(&fs::read(layout.secrets())?)?;
+fn secrets(layout: &Layout) -> io::Result<BTreeMap<String, String>> {
+    Ok(serde_json::from_slice(&fs::read(layout.secrets())?)?)
+}
+
+fn context(layout: &Layout, replica: &Replica, secrets: &BTreeMap<String, String>) -> Value {
     let mut components = BTreeMap::<String, Vec<Value>>::new();
     for other in &layout.replicas {
         components.entry(word(other.component.as_str())).or_default().push(place(layout, other));
     }
-    Ok(json!({
+    json!({
         "dir": layout.dir(replica),
         "index": replica.index,
         "host": layout.host,
@@ -141,7 +229,7 @@ fn context(layout: &Layout, replica: &Replica) -> io::Result<Value> {
         "port": ports(replica),
         "secret": secrets.iter().map(|(name, value)| (word(name), value)).collect::<BTreeMap<_, _>>(),
         "components": components,
-    }))
+    })
 }
 
 fn place(layout: &Layout, replica: &Replica) -> Value {
@@ -163,7 +251,23 @@ fn word(name: &str) -> String {
 mod tests {
     use serde_json::json;
 
-    use super::render;
+    use super::{render, wrong};
+
+    #[test]
+    fn a_wrong_template_is_told_with_its_variable_or_its_reason() {
+        let context = json!({ "port": { "http": 1 }, "secret": { "password": "x" } });
+        let told = |template: &str| wrong("local.args[0]", template, &context).map(|m| m.show("x.yml"));
+        assert_eq!(told("{{ port.http }}{{ secret.password }}"), None);
+        let secret = told("{{ secret.pasword }}").unwrap();
+        assert!(
+            secret.ends_with("unknown variable `secret.pasword`; did you mean `secret.password`?"),
+            "{secret}"
+        );
+        let unknown = told("{{ host }}").unwrap();
+        assert!(unknown.contains("unknown variable `host`; write one of `port`"), "{unknown}");
+        let open = told("{{ port.http").unwrap();
+        assert!(open.contains("the template is wrong: syntax error"), "{open}");
+    }
 
     #[test]
     fn an_unknown_variable_is_an_error_and_not_an_empty_text() {
