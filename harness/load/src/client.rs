@@ -102,6 +102,8 @@ impl Client {
             }
         };
         self.count(class, operation, &key);
+        // What a write wrote stays in its row, whatever came back.
+        let found = found.filter(|_| operation != Operation::Write);
         let row = Request { sent_us, done_us, class, operation, key, value: found.unwrap_or(value), ..row };
         answer.tell(row)
     }

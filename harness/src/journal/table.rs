@@ -13,7 +13,7 @@
 //! | `bytes` | INT64 | bytes of the answer's body |
 //! | `operation` | BYTE_ARRAY, UTF-8 | `none`, `write`, `read`, `audit` |
 //! | `key` | BYTE_ARRAY, UTF-8, optional | the record; null when the operation is `none` |
-//! | `value` | BYTE_ARRAY, UTF-8, optional | what was written or found, joined by line feeds; null when nothing |
+//! | `value` | BYTE_ARRAY, UTF-8, optional | what was written or found, joined by line feeds; of a wrong body, what came instead; null when nothing |
 //!
 //! All times are signed, so that differences of columns need no cast. Texts are dictionary-encoded, pages are
 //! compressed with Snappy. In DuckDB: `select class, count(*) from 'requests/*.parquet' group by class`.

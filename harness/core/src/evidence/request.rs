@@ -25,7 +25,8 @@ pub struct Request {
     pub operation: Operation,
     /// The record; empty when the operation is `none`.
     pub key: String,
-    /// What was written or found. An audit joins all that it found with `\n`.
+    /// What was written or found. An audit joins all that it found with `\n`. Of a wrong body that is no write's: what
+    /// came instead of what was expected.
     pub value: String,
 }
 

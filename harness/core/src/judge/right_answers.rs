@@ -49,7 +49,13 @@ impl RightAnswers {
         self.wrong += u64::from(wrong);
         if wrong && self.examples.len() < EXAMPLES {
             let title = step.map_or("an unknown request", |(title, _)| title);
-            self.examples.push(format!("at {} {title}{}", show::moment(row.intended_us), show::arm(row)));
+            let why = if row.operation == Operation::Write { "" } else { row.value.as_str() };
+            let why = if why.is_empty() { String::new() } else { format!(": {why}") };
+            self.examples.push(format!(
+                "at {} {title}{}{why}",
+                show::moment(row.intended_us),
+                show::arm(row)
+            ));
         }
     }
 }

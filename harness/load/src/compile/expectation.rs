@@ -97,7 +97,10 @@ impl Expectation {
             return Judged { class: Class::WrongStatus, found: None };
         }
         let found = if self.wants_body(status) { self.look(body, data, bindings) } else { Ok(None) };
-        let Ok(found) = found else { return Judged { class: Class::WrongBody, found: None } };
+        let found = match found {
+            Ok(found) => found,
+            Err(WrongBody(why)) => return Judged { class: Class::WrongBody, found: Some(why) },
+        };
         if let Some((pool, fields)) = &self.remember {
             let item = fields.iter().map(|field| datum(field, bindings, data)).collect::<Option<_>>();
             // Its fields were resolved before the run, and captures that are missing made the body wrong.
@@ -112,20 +115,33 @@ impl Expectation {
         data: &DataSets,
         bindings: &mut Bindings,
     ) -> Result<Option<String>, WrongBody> {
-        let body: Value = serde_json::from_slice(body).map_err(|_| WrongBody)?;
-        if !self.checks.iter().all(|check| check.holds(&body, bindings, data)) {
-            return Err(WrongBody);
-        }
-        let found =
-            self.read.as_ref().map(|at| body.pointer(at).and_then(body_text).ok_or(WrongBody)).transpose()?;
+        let body: Value = serde_json::from_slice(body).map_err(|_| WrongBody("no JSON".into()))?;
+        self.checks.iter().try_for_each(|check| check.see(&body, bindings, data))?;
+        let read = |at: &String| body.pointer(at).and_then(body_text).ok_or_else(|| WrongBody::missing(at));
+        let found = self.read.as_ref().map(read).transpose()?;
         for (slot, at) in &self.captures {
-            bindings.captured[*slot] = Some(Datum::of(body.pointer(at).ok_or(WrongBody)?));
+            let value = body.pointer(at).ok_or_else(|| WrongBody::missing(at))?;
+            bindings.captured[*slot] = Some(Datum::of(value));
         }
         Ok(found)
     }
 }
 
-struct WrongBody;
+/// What came instead of what was expected, in words.
+struct WrongBody(String);
+
+/// The longest text about a wrong body, in characters.
+const LONGEST_WHY: usize = 200;
+
+impl WrongBody {
+    fn missing(at: &str) -> Self {
+        Self(format!("{at} is missing"))
+    }
+
+    fn of(at: &str, found: &Value, wanted: &str) -> Self {
+        Self(format!("{at} is {found}, not {wanted}").chars().take(LONGEST_WHY).collect())
+    }
+}
 
 impl Check {
     fn compile(check: &JsonCheck, scope: &mut Scope<'_, '_>) -> Result<Self, PlanFault> {
@@ -143,20 +159,28 @@ impl Check {
         Ok(Self { at: check.at.clone(), want })
     }
 
-    fn holds(&self, body: &Value, bindings: &Bindings, data: &DataSets) -> bool {
-        let Some(found) = body.pointer(&self.at) else { return false };
+    fn see(&self, body: &Value, bindings: &Bindings, data: &DataSets) -> Result<(), WrongBody> {
+        let found = body.pointer(&self.at).ok_or_else(|| WrongBody::missing(&self.at))?;
+        let wrong = |wanted: &str| Err(WrongBody::of(&self.at, found, wanted));
         match &self.want {
-            Want::There => true,
-            Want::Same(wanted) => same(found, wanted),
+            Want::There => Ok(()),
+            Want::Same(wanted) if same(found, wanted) => Ok(()),
+            Want::Same(wanted) => wrong(&wanted.to_string()),
             Want::SameAs(parts) => {
                 let mut wanted = Vec::new();
                 let written = parts.write(bindings, data, &mut wanted);
-                written.is_ok() && serde_json::from_slice(&wanted).is_ok_and(|wanted| same(found, &wanted))
+                match serde_json::from_slice::<Value>(&wanted) {
+                    Ok(value) if written.is_ok() && same(found, &value) => Ok(()),
+                    _ => wrong(&String::from_utf8_lossy(&wanted)),
+                }
             }
             Want::Near { value, within } => {
-                let (value, within) = (value.get(bindings, data), within.get(bindings, data));
-                let near = |found: f64| Some((found - value?).abs() <= within?);
-                found.as_f64().and_then(near).unwrap_or(false)
+                let bounds = value.get(bindings, data).zip(within.get(bindings, data));
+                match (found.as_f64(), bounds) {
+                    (Some(found), Some((value, within))) if (found - value).abs() <= within => Ok(()),
+                    (_, Some((value, within))) => wrong(&format!("within {within} of {value}")),
+                    (_, None) => wrong("near a number that is known"),
+                }
             }
         }
     }
@@ -253,6 +277,22 @@ mod tests {
     }
 
     #[test]
+    fn a_wrong_body_is_told_with_what_came_and_what_was_expected() {
+        let why = |check: Value, body: &str| {
+            let step = json!({"method": "GET", "path": "/", "expect": {"json": [check]}});
+            let plan = compile(&job(vec![step])).unwrap();
+            let mut bindings = bindings(1, &Salt::draw().unwrap());
+            let whole = (200, body.as_bytes());
+            plan.steps[0].expectation.judge(whole, &plan.data, &Pools::new(0), &mut bindings).found.unwrap()
+        };
+        assert_eq!(why(json!({"at": "/x", "is": "a"}), r#"{"x": "b"}"#), r#"/x is "b", not "a""#);
+        let near = json!({"at": "/x", "near": 1, "within": 0.1});
+        assert_eq!(why(near.clone(), r#"{"x": 3.2}"#), "/x is 3.2, not within 0.1 of 1");
+        assert_eq!(why(near.clone(), "{}"), "/x is missing");
+        assert_eq!(why(near, "<html>"), "no JSON");
+    }
+
+    #[test]
     fn a_right_answer_leaves_its_captures_and_is_remembered() {
         let step = json!({"method": "GET", "path": "/", "capture": {"id": "/id"},
             "remember": {"pool": "p", "fields": {"id": "{{captured/id}}", "title": "no. {{captured/id}}"}}});
@@ -281,6 +321,6 @@ mod tests {
         };
         assert_eq!(found(r#"{"note": 17}"#), (Class::Ok, Some("17".into())));
         assert_eq!(found(r#"{"note": "a"}"#), (Class::Ok, Some("a".into())));
-        assert_eq!(found(r"{}"), (Class::WrongBody, None));
+        assert_eq!(found(r"{}"), (Class::WrongBody, Some("/note is missing".into())));
     }
 }
