@@ -2,6 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
+export PATH := $(CURDIR)/target/tools/bin:$(PATH)
 
 GAUNTLET := target/debug/gauntlet
 SERVICE := target/release/causal-service
@@ -58,7 +59,7 @@ gate-defects: build defects ## The gate against each seeded defect of the servic
 
 .PHONY: sigkill
 sigkill: build ## Kills the harness twenty times, spread over the phases; fails when anything is left
-	GAUNTLET_SIGKILLS=20 cargo nextest run -p gauntlet --test it -- sigkill
+	GAUNTLET_SIGKILLS=20 cargo nextest run -p gauntlet --test it --no-capture sigkill
 
 .PHONY: load-truth
 load-truth: toolchain ## Compares the generator's percentiles with the analytic ones while a server stalls
