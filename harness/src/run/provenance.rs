@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     fs::File,
     io::{self, Read},
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
@@ -29,6 +29,7 @@ pub(super) fn provenance(ready: &Ready) -> BTreeMap<String, String> {
         if let Some(local) = &component.local
             && let Ok(program) = find(name, local, &local.program, &ready.root)
         {
+            let program = plain(&program);
             known.insert(format!("program/{name}"), program.display().to_string());
             known.insert(format!("sha256/program/{name}"), digest_or_why(&program));
         }
@@ -39,6 +40,12 @@ pub(super) fn provenance(ready: &Ready) -> BTreeMap<String, String> {
         known.insert("machine/kernel".to_owned(), kernel.trim().to_owned());
     }
     known
+}
+
+/// Without `..` on the way; a link at the end stays, for its name says what is run.
+fn plain(program: &Path) -> PathBuf {
+    let dir = program.parent().and_then(|dir| dir.canonicalize().ok());
+    dir.zip(program.file_name()).map_or_else(|| program.to_owned(), |(dir, name)| dir.join(name))
 }
 
 /// The commit of the checkout that holds the system file, and whether it was changed since; none outside a checkout.
@@ -71,7 +78,15 @@ fn digest(file: &Path) -> io::Result<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::digest;
+    use std::path::{Path, PathBuf};
+
+    use super::{digest, plain};
+
+    #[test]
+    fn a_program_is_named_without_detours() {
+        assert_eq!(plain(Path::new("/usr/bin/../bin/env")), PathBuf::from("/usr/bin/env"));
+        assert_eq!(plain(Path::new("/no/such/../dir/x")), PathBuf::from("/no/such/../dir/x"));
+    }
 
     #[test]
     fn a_digest_is_the_one_that_sha256sum_prints() {

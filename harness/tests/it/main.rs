@@ -8,6 +8,7 @@ mod database;
 mod ground;
 mod ingress;
 mod journal;
+mod kept;
 mod layout;
 mod machine;
 mod report;
