@@ -37,11 +37,9 @@ pub(crate) struct Run {
 
 static RUNS: AtomicU32 = AtomicU32::new(0);
 
-/// The records of all test runs of this user, so that runs of several test processes share no port.
+/// The records of all test runs of this checkout, so that runs of several test processes share no port.
 pub(crate) fn state() -> PathBuf {
-    let home = std::env::var_os("HOME").unwrap_or_else(|| "/".into());
-    let user: String = home.to_string_lossy().chars().filter(char::is_ascii_alphanumeric).collect();
-    PathBuf::from(format!("/var/tmp/gauntlet-test-state-{user}"))
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("state")
 }
 
 pub(crate) fn name(text: &str) -> Name {
