@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 /// How often a witness is asked while a proof is awaited.
 const PACE: Duration = Duration::from_millis(20);
 
-/// How long what was started may not be seen before it counts as ended.
+/// How long what was started may be unseen before it counts as ended. One look that misses it says nothing.
 const APPEARS_WITHIN: Duration = Duration::from_secs(2);
 
 /// Where a process tree is not.
@@ -22,15 +22,18 @@ const RUNNING: &str = "running";
 /// Asks until the expected reading comes. When time is over, says what was seen last. Who waits for a replica to get
 /// ready waits no longer than it lives.
 pub(super) async fn prove(witness: &dyn Witness, proof: &Proof) -> Result<Reading, Trouble> {
-    let began = Instant::now();
-    let deadline = began + proof.within;
+    let deadline = Instant::now() + proof.within;
+    let mut seen = Instant::now();
     let mut last = "nothing yet".to_owned();
     loop {
         match timeout_at(deadline, witness.look(&proof.ask)).await {
             Ok(Ok(reading)) if proof.expect.holds(&reading) => return Ok(reading),
             Ok(Ok(reading)) => {
                 last = reading.0;
-                if ended(witness, proof, began.elapsed()).await {
+                if !is_absent(witness, proof).await {
+                    seen = Instant::now();
+                }
+                if seen.elapsed() >= APPEARS_WITHIN {
                     let what = format!("{} {}", proof.ask, proof.expect);
                     return Err(Trouble::failed(what, format!("it has ended; last saw {last}")));
                 }
@@ -49,13 +52,13 @@ pub(super) async fn prove(witness: &dyn Witness, proof: &Proof) -> Result<Readin
     }
 }
 
-/// Whether what is waited for lives no longer.
-async fn ended(witness: &dyn Witness, proof: &Proof, waited: Duration) -> bool {
-    let (at, grace) = match (&proof.ask, &proof.expect) {
-        (Query::Ready { at }, Expect::Is(word)) if word == READY => (at, Duration::ZERO),
-        (Query::Process { at }, Expect::Is(word)) if word == RUNNING => (at, APPEARS_WITHIN),
+/// Whether what should get ready is not there at all. Asked only where a replica is waited for.
+async fn is_absent(witness: &dyn Witness, proof: &Proof) -> bool {
+    let at = match (&proof.ask, &proof.expect) {
+        (Query::Ready { at }, Expect::Is(word)) if word == READY => at,
+        (Query::Process { at }, Expect::Is(word)) if word == RUNNING => at,
         _ => return false,
     };
     let process = Query::Process { at: at.clone() };
-    waited >= grace && matches!(witness.look(&process).await, Ok(reading) if reading.0 == ABSENT)
+    matches!(witness.look(&process).await, Ok(reading) if reading.0 == ABSENT)
 }

@@ -303,6 +303,6 @@ async fn nobody_waits_for_a_replica_that_has_ended() {
     let step = step("set-up/2", vec![Act::Start { unit: replica(1) }], vec![ready], vec![]);
     let from = tokio::time::Instant::now();
     let error = enter(&step, &world).await.unwrap_err();
-    assert!(from.elapsed() < Duration::from_secs(1));
+    assert!(from.elapsed() < Duration::from_secs(3));
     assert!(gauntlet::run::faults::chain(&error).contains("it has ended"), "{error:?}");
 }
