@@ -17,7 +17,7 @@ use gauntlet_core::{
 use tokio::{task::JoinSet, time::timeout};
 
 use super::{
-    prove::prove,
+    prove::{ABSENT, prove},
     world::{Tell, World},
 };
 
@@ -25,8 +25,6 @@ use super::{
 const UNDO_BUDGET: Duration = Duration::from_secs(12);
 /// How long a unit that this heal ended may take to be seen as gone.
 const REMOVED_WITHIN: Duration = Duration::from_secs(10);
-/// What the witness reads where nothing is.
-const ABSENT: &str = "absent";
 
 /// Undoes receipts (oldest first in `receipts`) and clears those that are proved to be gone. Answers what is left.
 pub async fn heal(receipts: &[Receipt], world: &World) -> Vec<Trouble> {

@@ -14,8 +14,8 @@ const PACE: Duration = Duration::from_millis(20);
 /// How long what was started may be unseen before it counts as ended. One look that misses it says nothing.
 const APPEARS_WITHIN: Duration = Duration::from_secs(2);
 
-/// Where a process tree is not.
-const ABSENT: &str = "absent";
+/// What the witness reads where nothing is.
+pub(super) const ABSENT: &str = "absent";
 const READY: &str = "ready";
 const RUNNING: &str = "running";
 
