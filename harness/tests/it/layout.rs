@@ -27,7 +27,7 @@ fn sources(dir: &Path) -> Vec<PathBuf> {
 }
 
 fn all_sources() -> Vec<PathBuf> {
-    ["harness/core/src", "harness/load/src", "harness/src", "service/engine/src", "service/src"]
+    ["harness/core/src", "harness/kube/src", "harness/load/src", "harness/src", "service/engine/src", "service/src"]
         .iter()
         .flat_map(|dir| sources(&root().join(dir)))
         .collect()
@@ -108,7 +108,7 @@ fn words_name_no_target() {
 #[test]
 fn the_harness_knows_nothing_of_causal_inference() {
     let words = ["causal", "Causal", "intervention", "treatment", "experiment"];
-    for dir in ["harness/core/src", "harness/load/src", "harness/src"] {
+    for dir in ["harness/core/src", "harness/kube/src", "harness/load/src", "harness/src"] {
         assert_eq!(naming(dir, &words), Vec::<String>::new());
     }
 }

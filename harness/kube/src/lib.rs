@@ -1,0 +1,1 @@
+//! Everything of Gauntlet that names Kubernetes.
