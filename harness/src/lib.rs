@@ -23,6 +23,7 @@
 //! - Nothing here knows what the service computes.
 
 pub mod cli;
+mod digest;
 pub mod journal;
 pub mod layout;
 pub mod ledger;

@@ -55,6 +55,14 @@ pub enum JournalError {
         /// What differs.
         why: String,
     },
+    /// A segment is not as it was written.
+    #[error("{} is damaged: its digest is not the one in {}", path.display(), sums.display())]
+    Damaged {
+        /// The segment.
+        path: PathBuf,
+        /// The file of digests.
+        sums: PathBuf,
+    },
     /// A segment is missing between two others.
     #[error("{} is missing, although a later segment is there", path.display())]
     Gap {

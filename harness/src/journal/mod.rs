@@ -5,6 +5,7 @@
 //! | `events.jsonl` | an [`Event`]; the first is `began` and carries the format, the last of a run that ended in order is `ended` |
 //! | `metrics.jsonl` | a [`Sample`] |
 //! | `requests/00001.parquet`, … | a [`Request`]; segments of about five seconds, columns in [`table`] |
+//! | `requests/SHA256SUMS` | the digest of a segment; nothing of one is read before its digest is right |
 //! | `logs/` | what the components wrote, as they wrote it |
 //!
 //! Reading order: [`table`], [`Journal`] writes, [`Recorded`] reads, [`JournalError`].
@@ -17,6 +18,7 @@ mod error;
 mod lines;
 mod recorded;
 mod segment;
+mod sums;
 pub mod table;
 mod writer;
 

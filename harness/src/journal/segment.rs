@@ -13,7 +13,7 @@ use parquet::{
     file::reader::{FileReader, RowGroupReader, SerializedFileReader},
 };
 
-use super::{error::JournalError, table};
+use super::{error::JournalError, sums::Sums, table};
 
 /// What the segments of a run hold.
 pub(super) struct Segments {
@@ -35,6 +35,7 @@ pub(super) fn names(dir: &Path, number: usize) -> (PathBuf, PathBuf) {
 /// Reads all segments of a directory.
 pub(super) fn read_all(dir: &Path) -> Result<Segments, JournalError> {
     let (count, parts) = list(dir)?;
+    let sums = Sums::read(dir)?;
     let mut rows = Vec::new();
     let mut last = false;
     for number in 1..=count {
@@ -42,6 +43,7 @@ pub(super) fn read_all(dir: &Path) -> Result<Segments, JournalError> {
         if !path.exists() {
             return Err(JournalError::Gap { path });
         }
+        sums.check(&path)?;
         last = Segment::open(&path)?.read(&mut rows)?;
     }
     rows.sort_by_key(|row| row.intended_us);

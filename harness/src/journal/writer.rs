@@ -13,7 +13,7 @@ use std::{
 use gauntlet_core::evidence::{Event, Request, Sample, What};
 use parquet::data_type::ByteArray;
 
-use super::{EVENTS, JournalError, LOGS, METRICS, REQUESTS, lines::Lines, segment, table};
+use super::{EVENTS, JournalError, LOGS, METRICS, REQUESTS, lines::Lines, segment, sums, table};
 
 /// How long a segment gathers rows. A killed run loses at most the rows of the segment that it was gathering.
 const SEGMENT: Duration = Duration::from_secs(5);
@@ -218,6 +218,7 @@ impl Table {
         let (whole, part) = segment::names(&self.dir, self.number);
         table::write(&part, &self.rows, &self.behaviours, last)?;
         self.rows.clear();
+        sums::append(&self.dir, &part, &whole)?;
         std::fs::rename(&part, &whole).map_err(JournalError::io("close", whole))
     }
 }
