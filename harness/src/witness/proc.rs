@@ -8,6 +8,7 @@ use std::{
 };
 
 use rustix::{
+    io::Errno,
     process::{Gid, Uid, geteuid},
     thread::{set_thread_res_gid, set_thread_res_uid},
 };
@@ -41,7 +42,7 @@ pub(super) fn under(layout: &Layout, dir: Option<&Path>) -> io::Result<Vec<Seen>
     let own = std::process::id();
     let numbers =
         fs::read_dir("/proc")?.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    Ok(numbers.filter(|pid| *pid != own).filter_map(|pid| see(pid, &dir)).collect())
+    numbers.filter(|pid| *pid != own).filter_map(|pid| see(pid, &dir).transpose()).collect()
 }
 
 /// Number and start out of `process 4711 started 81234`.
@@ -72,25 +73,49 @@ pub(super) fn root(seen: &[Seen]) -> Option<(u32, u64)> {
     orphans.min_by_key(|one| (one.started, one.pid)).map(|one| (one.pid, one.started))
 }
 
-fn see(pid: u32, dir: &Path) -> Option<Seen> {
-    let cwd = allowed(pid, || fs::read_link(format!("/proc/{pid}/cwd"))).ok()?;
+// None: it does not belong there, or it has ended meanwhile. A look that failed for another reason says nothing.
+fn see(pid: u32, dir: &Path) -> io::Result<Option<Seen>> {
+    let Some(cwd) = there(allowed(pid, || fs::read_link(format!("/proc/{pid}/cwd"))))? else {
+        return Ok(None);
+    };
     let bytes = cwd.as_os_str().as_bytes();
     let name = bytes.strip_suffix(b" (deleted)").unwrap_or(bytes);
-    let cwd = PathBuf::from(std::ffi::OsStr::from_bytes(name));
-    let cwd =
-        if cwd.starts_with(dir) { cwd } else { started_in(pid).filter(|home| home.starts_with(dir))? };
-    let stat = Stat::of(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)?;
-    let Stat { parent, started, cpu_ticks, .. } = stat;
-    let living = !matches!(stat.state, 'Z' | 'X');
-    living.then(|| Seen { pid, parent, started, cpu_ticks, stopped: all_stopped(pid), cwd })
+    let mut cwd = PathBuf::from(std::ffi::OsStr::from_bytes(name));
+    if !cwd.starts_with(dir) {
+        match started_in(pid)? {
+            Some(home) if home.starts_with(dir) => cwd = home,
+            _ => return Ok(None),
+        }
+    }
+    let Some(stat) = there(fs::read_to_string(format!("/proc/{pid}/stat")))? else { return Ok(None) };
+    let Some(Stat { state, parent, started, cpu_ticks }) = Stat::of(&stat) else {
+        return Err(io::Error::other(format!("/proc/{pid}/stat: {stat:?}")));
+    };
+    let living = !matches!(state, 'Z' | 'X');
+    Ok(living.then(|| Seen { pid, parent, started, cpu_ticks, stopped: all_stopped(pid), cwd }))
 }
 
 // The harness gives every component its own directory as `HOME`.
-fn started_in(pid: u32) -> Option<PathBuf> {
-    let environment = allowed(pid, || fs::read(format!("/proc/{pid}/environ"))).ok()?;
+fn started_in(pid: u32) -> io::Result<Option<PathBuf>> {
+    let Some(environment) = there(allowed(pid, || fs::read(format!("/proc/{pid}/environ"))))? else {
+        return Ok(None);
+    };
     let mut entries = environment.split(|byte| *byte == 0).filter_map(|entry| entry.split_at_checked(5));
-    let (_, home) = entries.find(|(name, _)| *name == b"HOME=")?;
-    Some(resolved(Path::new(std::ffi::OsStr::from_bytes(home))))
+    let home = entries.find(|(name, _)| *name == b"HOME=").map(|(_, home)| home);
+    Ok(home.map(|home| resolved(Path::new(std::ffi::OsStr::from_bytes(home)))))
+}
+
+// A process that ended while it was read (ESRCH where its directory was open already), or somebody else's.
+fn there<T>(read: io::Result<T>) -> io::Result<Option<T>> {
+    let ended = |error: &io::Error| error.raw_os_error() == Some(Errno::SRCH.raw_os_error());
+    match read {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) => {
+            Ok(None)
+        }
+        Err(error) if ended(&error) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 // What root is refused (in a container without CAP_SYS_PTRACE) is asked again as the process' owner, by a thread of its
