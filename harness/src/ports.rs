@@ -85,7 +85,7 @@ fn taken(state: &Path) -> Result<Vec<u16>, RecordError> {
         let open = fs::read_dir(state.join(run).join("open"));
         let in_force = open.is_ok_and(|mut entries| entries.next().is_some());
         if in_force || record.holder_alive() {
-            taken.extend(record.layout.replicas.iter().flat_map(|replica| replica.ports.values().copied()));
+            taken.extend(record.ground.ports());
         }
     }
     Ok(taken)
@@ -128,7 +128,7 @@ mod tests {
     use super::{PortsError, below, blocks, claim};
     use crate::{
         layout::Layout,
-        record::{Holder, RECORD_FORMAT, Record},
+        record::{Ground, Holder, RECORD_FORMAT, Record},
     };
 
     fn record(run: &str, first: u16, holder: Holder) -> Record {
@@ -139,7 +139,8 @@ mod tests {
         .unwrap();
         let (layout, _) = Layout::plan(&system, run, Path::new("/var/tmp/x"), Path::new("/"), first);
         let (format, target, lease) = (RECORD_FORMAT, "local".into(), Duration::from_secs(5));
-        Record { format, run: run.into(), target, holder, lease, journal: "/".into(), system, layout }
+        let ground = Ground::Local(layout);
+        Record { format, run: run.into(), target, holder, lease, journal: "/".into(), system, ground }
     }
 
     #[test]

@@ -10,13 +10,14 @@ use std::{
 };
 
 use gauntlet_core::system::System;
+use gauntlet_kube::Site;
 use rustix::process::getuid;
 use serde::{Deserialize, Serialize};
 
 use crate::layout::Layout;
 
 /// The format of `run.json`. A reader refuses any other.
-pub const RECORD_FORMAT: u32 = 1;
+pub const RECORD_FORMAT: u32 = 2;
 
 /// What is needed to heal a run, whoever does it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -25,7 +26,7 @@ pub struct Record {
     pub format: u32,
     /// The run's name, and that of its directory.
     pub run: String,
-    /// The target that it runs on: `local`.
+    /// The target that it runs on: `local`, `kube`.
     pub target: String,
     /// The process that holds the run.
     pub holder: Holder,
@@ -35,8 +36,53 @@ pub struct Record {
     pub journal: PathBuf,
     /// The system file as it was read; it names secrets, it does not hold them.
     pub system: System,
-    /// Where the replicas live.
-    pub layout: Layout,
+    /// What the run stands on.
+    pub ground: Ground,
+}
+
+/// What a run stands on, by target.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ground {
+    /// Directories and ports of this machine.
+    Local(Layout),
+    /// A namespace of a cluster.
+    Kube(Site),
+}
+
+/// A record that lacks only the ground.
+#[derive(Debug, Clone)]
+pub struct Draft {
+    /// The run's name.
+    pub run: String,
+    /// The target's name.
+    pub target: &'static str,
+    /// How long the holder may be silent.
+    pub lease: Duration,
+    /// Where the evidence goes.
+    pub journal: PathBuf,
+    /// The system file as it was read.
+    pub system: System,
+    /// The directory of the system file.
+    pub root: PathBuf,
+}
+
+impl Draft {
+    /// Stores the record of a run that this process holds.
+    pub fn store(&self, state: &Path, ground: Ground) -> Result<Record, RecordError> {
+        let record = Record {
+            format: RECORD_FORMAT,
+            run: self.run.clone(),
+            target: self.target.to_owned(),
+            holder: Holder::me().map_err(|source| RecordError::Io { path: "/proc/self".into(), source })?,
+            lease: self.lease,
+            journal: self.journal.clone(),
+            system: self.system.clone(),
+            ground,
+        };
+        record.create(state)?;
+        Ok(record)
+    }
 }
 
 /// A process: its number is used again after its end, together with its start it is not.
@@ -103,7 +149,27 @@ pub fn run_dir(state: &Path, run: &str) -> PathBuf {
     state.join(run)
 }
 
+impl Ground {
+    /// The ports of this machine that it takes.
+    pub fn ports(&self) -> Vec<u16> {
+        match self {
+            Self::Local(layout) => {
+                layout.replicas.iter().flat_map(|replica| replica.ports.values().copied()).collect()
+            }
+            Self::Kube(_) => vec![],
+        }
+    }
+}
+
 impl Record {
+    /// A directory that bears the run's mark on this machine, for what the harness itself starts; none: no such thing.
+    pub fn private(&self) -> Option<&Path> {
+        match &self.ground {
+            Ground::Local(layout) => Some(&layout.private).filter(|private| private.exists()).map(PathBuf::as_path),
+            Ground::Kube(_) => None,
+        }
+    }
+
     /// Stores it durably; answers the run's directory. A run of that name must not exist yet.
     pub fn create(&self, state: &Path) -> Result<PathBuf, RecordError> {
         let dir = checked(state, &self.run)?;
@@ -234,6 +300,7 @@ mod tests {
     use std::{fs, os::unix::fs::PermissionsExt, path::Path, time::Duration};
 
     use gauntlet_core::system::System;
+use gauntlet_kube::Site;
 
     use super::{Holder, RECORD_FORMAT, Record, RecordError};
     use crate::layout::Layout;

@@ -2,10 +2,10 @@
 //!
 //! Reading order:
 //!
-//! - [`mod@unit`], [`name`], [`seed`]: quantities with units, names, seeded draws
+//! - [`mod@unit`], [`name`], [`seed`], [`secrets`]: quantities with units, names, seeded draws, values that are never shown
 //! - [`yaml`]: files with places, and mistakes that name place, reason and mend
 //! - [`act`], [`proof`], [`step`], [`receipt`]: everything that acts is a step
-//! - [`port`]: the doors to the world: target, witness, ledger
+//! - [`port`]: the doors to the world: target, witness, ledger, and what a target answers
 //! - [`system`]: the system file; [`scenario`]: the scenario file
 //! - [`kind`]: the words of a scenario, and the steps that each stands for
 //! - [`plan`]: everything resolved before anything is touched
@@ -32,6 +32,7 @@ pub mod port;
 pub mod proof;
 pub mod receipt;
 pub mod scenario;
+pub mod secrets;
 pub mod seed;
 pub mod stats;
 pub mod step;

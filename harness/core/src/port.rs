@@ -1,12 +1,22 @@
-//! The only doors between the pure core and the world: a target acts, a witness sees, a ledger remembers.
+//! The only doors between the pure core and the world: a target acts, a witness sees, a ledger remembers; queries answer
+//! where a system is reached, what it logged and what it measures.
 
-use std::{collections::BTreeSet, future::Future, pin::Pin, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    future::Future,
+    path::Path,
+    pin::Pin,
+    time::Duration,
+};
 
 use crate::{
-    act::{Ability, Act},
+    act::{Ability, Act, Unit},
+    evidence::Sample,
+    name::Name,
     proof::{Query, Reading},
     receipt::{Prepared, Receipt},
     step::StepId,
+    system::Metric,
 };
 
 /// Object-safe async, without a macro.
@@ -74,6 +84,25 @@ pub trait Target: Send + Sync {
 pub trait Witness: Send + Sync {
     /// One reading, now.
     fn look<'a>(&'a self, ask: &'a Query) -> Later<'a, Reading>;
+}
+
+/// What a place where systems run answers, besides acting.
+pub trait Queries: Send + Sync {
+    /// `HOST:PORT` where the system file's endpoint is reached from here.
+    fn endpoint(&self) -> Later<'_, String>;
+    /// Copies what every replica logged into a directory, one file each, without secrets.
+    fn logs<'a>(&'a self, into: &'a Path) -> Later<'a, ()>;
+    /// The last lines that a unit logged, without secrets; none when it logged nothing.
+    fn last_words<'a>(&'a self, unit: &'a Unit, lines: usize) -> Later<'a, Option<String>>;
+    /// What reads these metrics, and CPU and memory of every replica. Sees by the way of the witness.
+    fn meter(&self, metrics: &BTreeMap<Name, Metric>) -> Box<dyn Meter>;
+}
+
+/// Reads metrics, again and again.
+pub trait Meter: Send {
+    /// Reads everything once; also answers what could not be read though it should. A replica that is frozen or gone
+    /// gives no sample, and that is no fault of the reading.
+    fn sample(&mut self, at_us: u64) -> Later<'_, (Vec<Sample>, Vec<String>)>;
 }
 
 /// What is in force now: small, durable at once, readable by the watchdog. Not the journal.

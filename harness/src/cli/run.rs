@@ -6,7 +6,10 @@ use clap::Parser;
 use gauntlet_core::outcome::Outcome;
 
 use super::{complain, say, style};
-use crate::run::{self, Options, overrides::Set};
+use crate::{
+    run::{self, Options, overrides::Set},
+    target::At,
+};
 
 /// Runs scenarios one after the other; the exit code is that of the worst.
 #[derive(Debug, Parser)]
@@ -24,6 +27,8 @@ pub(super) struct How {
     /// Where the system runs (see `gauntlet list targets`).
     #[arg(long, default_value = "local")]
     target: String,
+    #[command(flatten)]
+    at: Where,
     /// Another seed than the scenario's.
     #[arg(long)]
     seed: Option<u64>,
@@ -41,10 +46,39 @@ pub(super) struct How {
     reports: PathBuf,
 }
 
+/// Which cluster; the same for every command that goes to one.
+#[derive(Debug, Parser)]
+pub(super) struct Where {
+    /// The kubeconfig file of a cluster; without it that of `gauntlet cluster up`, or with --context the usual ones.
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+    /// A context of the kubeconfig.
+    #[arg(long)]
+    context: Option<String>,
+    /// Tests the system that already runs in this namespace, instead of one that the run starts for itself.
+    #[arg(long)]
+    namespace: Option<String>,
+    /// Allows a context whose name looks like production.
+    #[arg(long)]
+    allow_production: bool,
+}
+
+impl Where {
+    pub(super) fn at(&self) -> At {
+        At {
+            kubeconfig: self.kubeconfig.clone(),
+            context: self.context.clone(),
+            namespace: self.namespace.clone(),
+            allow_production: self.allow_production,
+        }
+    }
+}
+
 impl How {
     pub(super) fn options(&self) -> Options {
         Options {
             target: self.target.clone(),
+            at: self.at.at(),
             seed: self.seed,
             sets: self.sets.clone(),
             endpoint: self.endpoint.clone(),

@@ -55,7 +55,7 @@ pub async fn enter(step: &Step, world: &World) -> Result<(), NotEntered> {
     for proof in &step.effect {
         let proof = pinned(proof, &receipt.acts);
         let unseen = |source| NotEntered::Effect { unit: asked(&proof.ask).unit.clone(), source };
-        let reading = prove(world.witness.as_ref(), &proof).await.map_err(unseen)?;
+        let reading = prove(world, &proof).await.map_err(unseen)?;
         let (step, proof) = (step.id.clone(), format!("{} {}", proof.ask, proof.expect));
         world.say(What::Proved { step, side: Side::Effect, proof, reading });
     }

@@ -21,8 +21,6 @@ use super::{
     world::{Tell, World},
 };
 
-/// How long one undo may take before the next on the same unit is tried.
-const UNDO_BUDGET: Duration = Duration::from_secs(12);
 /// How long a unit that this heal ended may take to be seen as gone.
 const REMOVED_WITHIN: Duration = Duration::from_secs(10);
 
@@ -87,10 +85,10 @@ async fn undo(undos: &[Undo], world: &World) -> Vec<Trouble> {
 async fn in_order(undos: Vec<Undo>, world: World) -> Vec<Trouble> {
     let mut residue = vec![];
     for (step, act) in undos {
-        let trouble = match timeout(UNDO_BUDGET, world.target.apply(&act)).await {
+        let trouble = match timeout(world.tempo.undo, world.target.apply(&act)).await {
             Ok(Ok(())) => continue,
             Ok(Err(trouble)) => trouble,
-            Err(_) => Trouble::failed(&act, format!("not done within {UNDO_BUDGET:?}")),
+            Err(_) => Trouble::failed(&act, format!("not done within {:?}", world.tempo.undo)),
         };
         left(&world, step, &trouble);
         residue.push(trouble);
@@ -106,8 +104,8 @@ fn left(world: &World, step: Option<StepId>, trouble: &Trouble) {
 async fn gone(receipt: &Receipt, removed: &BTreeSet<&Unit>, world: &World) -> Vec<Trouble> {
     let mut here = vec![];
     for proof in &receipt.gone {
-        let proof = if is_removed(proof, removed) { absent(proof) } else { proof.clone() };
-        match prove(world.witness.as_ref(), &proof).await {
+        let proof = if is_removed(proof, removed) { absent(proof, world) } else { proof.clone() };
+        match prove(world, &proof).await {
             Ok(reading) => {
                 let (step, proof) = (receipt.step.clone(), format!("{} {}", proof.ask, proof.expect));
                 world.say(What::Proved { step, side: Side::Gone, proof, reading });
@@ -123,9 +121,9 @@ fn is_removed(proof: &Proof, removed: &BTreeSet<&Unit>) -> bool {
     removed.contains(&at(proof).unit) || removed.contains(&Unit::Ground)
 }
 
-fn absent(proof: &Proof) -> Proof {
+fn absent(proof: &Proof, world: &World) -> Proof {
     let ask = Query::Process { at: Place::of(at(proof).unit.clone()) };
-    Proof { ask, expect: Expect::Is(ABSENT.into()), within: REMOVED_WITHIN }
+    Proof { ask, expect: Expect::Is(ABSENT.into()), within: REMOVED_WITHIN + world.tempo.slack }
 }
 
 fn at(proof: &Proof) -> &Place {
@@ -159,7 +157,7 @@ fn hushed(world: &World) -> World {
 
 /// Heals everything that the ledger holds, then removes what bears the run's mark. `before_ground` runs when all
 /// replicas are ended and their files still exist. Answers what is still there in the end.
-pub async fn unwind(world: &World, before_ground: impl FnOnce()) -> Vec<Trouble> {
+pub async fn unwind(world: &World, before_ground: impl AsyncFnOnce()) -> Vec<Trouble> {
     match world.ledger.open().await {
         Ok(open) => {
             let (ground, rest): (Vec<Receipt>, Vec<Receipt>) = open.into_iter().partition(on_ground);
@@ -171,13 +169,13 @@ pub async fn unwind(world: &World, before_ground: impl FnOnce()) -> Vec<Trouble>
             if stands(world).await {
                 heal(&rest, &hushed(world)).await;
             }
-            before_ground();
+            before_ground().await;
             end_ground(&ground, world).await
         }
         // What the ledger holds cannot be read, but the mark can: without a ground nothing stands.
         Err(trouble) => {
             tracing::warn!("{trouble}: ending all that bears the run's mark");
-            before_ground();
+            before_ground().await;
             sweep(world).await
         }
     }

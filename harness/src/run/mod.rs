@@ -28,7 +28,7 @@ pub mod world;
 
 use overrides::Set;
 
-use crate::report::console::Style;
+use crate::{report::console::Style, target::At};
 
 /// What makes this binary the load process.
 const LOAD_WORD: &str = "__load";
@@ -40,6 +40,8 @@ const WATCH_WORD: &str = "__watch";
 pub struct Options {
     /// The target's name.
     pub target: String,
+    /// Which cluster, and where on it.
+    pub at: At,
     /// Another seed than the scenario's.
     pub seed: Option<u64>,
     /// Changes to the system file.
@@ -58,6 +60,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             target: "local".into(),
+            at: At::default(),
             seed: None,
             sets: vec![],
             endpoint: None,

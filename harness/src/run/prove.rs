@@ -8,8 +8,7 @@ use gauntlet_core::{
 };
 use tokio::time::{Instant, sleep, timeout_at};
 
-/// How often a witness is asked while a proof is awaited.
-const PACE: Duration = Duration::from_millis(20);
+use super::world::World;
 
 /// How long what was started may be unseen before it counts as ended. One look that misses it says nothing.
 const APPEARS_WITHIN: Duration = Duration::from_secs(2);
@@ -21,7 +20,8 @@ const RUNNING: &str = "running";
 
 /// Asks until the expected reading comes. When time is over, says what was seen last. Who waits for a replica to get
 /// ready waits no longer than it lives.
-pub(super) async fn prove(witness: &dyn Witness, proof: &Proof) -> Result<Reading, Trouble> {
+pub(super) async fn prove(world: &World, proof: &Proof) -> Result<Reading, Trouble> {
+    let witness = world.witness.as_ref();
     let deadline = Instant::now() + proof.within;
     let mut seen = Instant::now();
     let mut last = "nothing yet".to_owned();
@@ -48,7 +48,7 @@ pub(super) async fn prove(witness: &dyn Witness, proof: &Proof) -> Result<Readin
                 last,
             });
         }
-        sleep(PACE).await;
+        sleep(world.tempo.pace).await;
     }
 }
 

@@ -8,6 +8,7 @@ use std::{
 };
 
 use gauntlet_core::{
+    act::Ability,
     name::Name,
     plan::{Known, Plan, plan},
     scenario,
@@ -17,11 +18,12 @@ use gauntlet_core::{
 use serde_json::Value;
 
 use super::Options;
-use crate::target::{TARGETS, local};
+use crate::target::{self, TARGETS, TargetKind};
 
 /// A plan and what it was made from.
-#[derive(Debug)]
 pub struct Ready {
+    /// Where it will run.
+    pub kind: &'static dyn TargetKind,
     /// The plan.
     pub plan: Plan,
     /// The system file, with `--set` applied.
@@ -71,19 +73,25 @@ pub fn ready(file: &Path, options: &Options) -> Result<Ready, BadScenario> {
     for set in &options.sets {
         set.apply(&mut system).map_err(BadScenario::because)?;
     }
-    let known = Known { system: &system, target: &options.target, abilities: abilities(&options.target)? };
+    let kind = kind(&options.target)?;
+    let known = Known {
+        system: &system,
+        target: kind.name(),
+        abilities: abilities(kind, &system, options)?,
+        slack: kind.tempo().slack,
+    };
     let name = file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     let mut plan = plan(&name, &said, &known).map_err(|mistakes| BadScenario::of(file, &mistakes))?;
     if let Some(endpoint) = &options.endpoint {
         only_load(&mut plan, endpoint, options)?;
     } else {
-        startable(&system, &root, &system_file, &options.target)?;
+        startable(kind, &system, &root, &system_file)?;
     }
     let data = data(&plan, &root)?;
     let mut files =
         BTreeMap::from([("scenario".to_owned(), file.to_owned()), ("system".to_owned(), system_file)]);
     files.extend(plan.load.data.iter().map(|(name, path)| (format!("data/{name}"), root.join(path))));
-    Ok(Ready { plan, system, root, data, files })
+    Ok(Ready { kind, plan, system, root, data, files })
 }
 
 /// Reads a system file; answers it and the directory that its paths are relative to.
@@ -111,26 +119,39 @@ fn read(file: &Path) -> Result<Vec<u8>, BadScenario> {
 }
 
 /// A component that the target has no recipe for could never start, nor one whose templates cannot be rendered.
-fn startable(system: &System, root: &Path, file: &Path, target: &str) -> Result<(), BadScenario> {
+fn startable(
+    kind: &dyn TargetKind,
+    system: &System,
+    root: &Path,
+    file: &Path,
+) -> Result<(), BadScenario> {
     let told = |mistakes: Vec<Mistake>| BadScenario::of(file, &mistakes);
     let places = Places::of(&yaml::tree(&read(file)?).map_err(|mistake| told(vec![mistake]))?);
     let mut book = Book::new(&places);
-    for (name, _) in system.components.iter().filter(|(_, component)| component.local.is_none()) {
-        let what = format!("`{name}` has no `{target}` recipe, so the target {target} cannot start it");
-        let mend = "add `local: { program: ... }`, or give the address of one that runs with `--endpoint`";
-        book.say(Mistake::of_key(format!("components.{name}"), what).mend(mend));
-    }
-    local::rehearse(system, root).into_iter().for_each(|mistake| book.say(mistake));
+    kind.rehearse(system, root).into_iter().for_each(|mistake| book.say(mistake));
     book.close().map_err(told)
 }
 
-fn abilities(target: &str) -> Result<BTreeSet<gauntlet_core::act::Ability>, BadScenario> {
-    let known = TARGETS.iter().find(|known| known.name == target);
-    let names: Vec<&str> = TARGETS.iter().map(|known| known.name).collect();
-    let unknown = || {
+fn kind(target: &str) -> Result<&'static dyn TargetKind, BadScenario> {
+    let names: Vec<&str> = TARGETS.iter().map(|known| known.name()).collect();
+    target::find(target).ok_or_else(|| {
         BadScenario::because(format!("--target {target}: no such target; there are: {}", names.join(", ")))
-    };
-    Ok((known.ok_or_else(unknown)?.abilities)())
+    })
+}
+
+/// What the target can do here and now; with `--endpoint` it is not asked, for nothing is done to it.
+fn abilities(
+    kind: &dyn TargetKind,
+    system: &System,
+    options: &Options,
+) -> Result<BTreeSet<Ability>, BadScenario> {
+    if options.endpoint.is_some() {
+        return Ok(kind.most());
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| BadScenario::because(format!("no runtime: {error}")))?;
+    let told = |trouble| BadScenario::because(format!("--target {}: {trouble}", kind.name()));
+    runtime.block_on(kind.abilities(system, &options.at)).map_err(told)
 }
 
 /// With `--endpoint` the system is somebody else's: nothing is started, and nothing is broken.

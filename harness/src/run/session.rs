@@ -11,6 +11,7 @@ use gauntlet_core::{
     evidence::{Began, JOURNAL_FORMAT, TroubleKind, What},
     outcome::Outcome,
     plan::load::LoadJob,
+    port::Queries,
     proof::{Query, Reading},
 };
 
@@ -31,17 +32,9 @@ use super::{
 };
 use crate::{
     journal::{Journal, Recorded},
-    layout::Layout,
-    logs,
-    ports::claim,
-    record::{Holder, RECORD_FORMAT, Record, RecordError, run_dir, state_dir},
+    record::{Draft, Record, state_dir},
     report::{self, console::Console},
-    target::local::missing,
-    witness::sampler::Sampler,
 };
-
-/// On this machine a beat is missed after 5 s.
-const LEASE: Duration = Duration::from_secs(5);
 
 /// How much of a log is shown of a component that did not come up.
 const LAST_LINES: usize = 5;
@@ -52,13 +45,14 @@ struct Session {
     record: Record,
     recorder: Arc<Recorder>,
     world: World,
+    queries: Arc<dyn Queries>,
     stop: Stop,
     endpoint: Option<String>,
 }
 
 /// Runs a plan and judges it.
 pub(super) async fn run(ready: Ready, scenario: &Path, options: &Options) -> Done {
-    let lacking: Vec<String> = missing(&ready.system, &ready.root).iter().map(ToString::to_string).collect();
+    let lacking = ready.kind.missing(&ready.system, &ready.root);
     if !lacking.is_empty() && !ready.plan.set_up.steps.is_empty() {
         let why = format!("this machine cannot start the system:\n{}", lacking.join("\n"));
         return Done::without_verdict(Outcome::SetupFailed, why, None);
@@ -76,7 +70,7 @@ pub(super) async fn run(ready: Ready, scenario: &Path, options: &Options) -> Don
         session.trouble(TroubleKind::Harness, format!("the harness panicked: {panic}"));
     }
     let logs_to = session.record.journal.join("logs");
-    let residue = unwind(&session.world, || session.collect_logs(&logs_to)).await;
+    let residue = unwind(&session.world, async || session.collect_logs(&logs_to).await).await;
     session.recorder.tell(What::Ended);
     let unwritten = session.recorder.close();
     // Before the watchdog goes: killed in between, it finds nothing to do and clears up.
@@ -94,7 +88,15 @@ async fn open(ready: Ready, scenario: &Path, options: &Options, stop: &Stop) -> 
     stop.on_signals()?;
     let run = name_of_run()?;
     let journal_dir = std::path::absolute(options.reports.join(&ready.plan.scenario).join(&run))?;
-    let record = record(&run, &ready, options, &journal_dir)?;
+    let draft = Draft {
+        run: run.clone(),
+        target: ready.kind.name(),
+        lease: ready.kind.tempo().lease,
+        journal: journal_dir,
+        system: ready.system.clone(),
+        root: ready.root.clone(),
+    };
+    let record = ready.kind.claim(&draft, &options.at, &state_dir())?;
     let opened = guarded(ready, record, scenario, options, stop).await;
     if opened.is_err() {
         let _ = Record::remove(&state_dir(), &run);
@@ -114,7 +116,8 @@ async fn guarded(
     let journal = Journal::create(&record.journal).map_err(|error| io::Error::other(chain(&error)))?;
     let console = Console::new(&ready.plan, io::stdout(), options.style);
     let recorder = Arc::new(Recorder::new(journal, console, stop.clone())?);
-    let world = takeover::world(&record, recorder.clone());
+    let (doors, tempo) = takeover::doors(&record).await.map_err(io::Error::other)?;
+    let world = World::of(&doors, recorder.clone(), tempo);
     let began = Began {
         format: JOURNAL_FORMAT,
         run: run.clone(),
@@ -125,34 +128,11 @@ async fn guarded(
         plan: ready.plan.clone(),
     };
     // A run that has begun is watched.
-    let guard = Guard::start(run, &run_dir(&state_dir(), run), LEASE, stop, recorder.clone()).await?;
+    let guard = Guard::start(&record, stop, recorder.clone()).await?;
     recorder.tell(What::Began(Box::new(began)));
     let endpoint = options.endpoint.clone();
-    Ok((Session { ready, record, recorder, world, stop: stop.clone(), endpoint }, guard))
-}
-
-/// Takes ports that no other run has, and stores what is needed to heal this run.
-fn record(run: &str, ready: &Ready, options: &Options, journal: &Path) -> io::Result<Record> {
-    let state = state_dir();
-    // Not in the checkout: accounts such as `postgres` must be able to reach it.
-    let private = Path::new("/var/tmp").join(format!("gauntlet-{run}"));
-    let layout = |first| Layout::plan(&ready.system, run, &private, &ready.root, first);
-    let (_, count) = layout(0);
-    let claimed = claim(&state, count, |first| {
-        let record = Record {
-            format: RECORD_FORMAT,
-            run: run.to_owned(),
-            target: options.target.clone(),
-            holder: Holder::me().map_err(|source| RecordError::Io { path: "/proc/self".into(), source })?,
-            lease: LEASE,
-            journal: journal.to_owned(),
-            system: ready.system.clone(),
-            layout: layout(first).0,
-        };
-        record.create(&state)?;
-        Ok(record)
-    });
-    claimed.map_err(|error| io::Error::other(chain(&error)))
+    let queries = doors.queries;
+    Ok((Session { ready, record, recorder, world, queries, stop: stop.clone(), endpoint }, guard))
 }
 
 /// `20261123-120000-3f9a1c`: sorts by time, unique on this machine.
@@ -183,7 +163,7 @@ async fn act(session: Arc<Session>) {
     if !session.set_up().await || !session.read_back().await {
         return;
     }
-    let job = match session.job() {
+    let job = match session.job().await {
         Ok(job) => job,
         Err(why) => return session.trouble(TroubleKind::Load, why),
     };
@@ -194,9 +174,8 @@ async fn act(session: Arc<Session>) {
     };
     match load {
         Ok(load) => {
-            let layout = Arc::new(session.record.layout.clone());
-            let sampler = Sampler::new(&session.ready.system, layout, &session.ready.plan.metrics);
-            play(&session.ready.plan, load, sampler, &session.world, &session.recorder, &session.stop).await;
+            let meter = session.queries.meter(&session.ready.plan.metrics);
+            play(&session.ready.plan, load, meter, &session.world, &session.recorder, &session.stop).await;
         }
         Err(error) => session.trouble(TroubleKind::Load, chain(&error)),
     }
@@ -216,7 +195,7 @@ impl Session {
             };
             if let Err(error) = entered {
                 let step = Some(step.id.clone());
-                let why = chain(&error) + &self.last_words(&error);
+                let why = chain(&error) + &self.last_words(&error).await;
                 self.recorder.tell(What::Trouble { kind: TroubleKind::SetUp, step, why });
                 return false;
             }
@@ -225,9 +204,9 @@ impl Session {
     }
 
     /// What a component that did not come up logged last.
-    fn last_words(&self, error: &NotEntered) -> String {
+    async fn last_words(&self, error: &NotEntered) -> String {
         let NotEntered::Effect { unit, .. } = error else { return String::new() };
-        match logs::tail(&self.record.layout, unit, LAST_LINES) {
+        match self.queries.last_words(unit, LAST_LINES).await.ok().flatten() {
             Some(lines) => format!("; {unit} logged last:\n{lines}"),
             None => format!("; {unit} logged nothing"),
         }
@@ -254,20 +233,17 @@ impl Session {
         true
     }
 
-    fn job(&self) -> Result<LoadJob, String> {
-        let own = || self.record.layout.authority(&self.ready.system.endpoint);
-        let authority = self
-            .endpoint
-            .clone()
-            .or_else(own)
-            .ok_or("the system file's endpoint is no port of a component")?;
+    async fn job(&self) -> Result<LoadJob, String> {
+        let authority = match &self.endpoint {
+            Some(endpoint) => endpoint.clone(),
+            None => self.queries.endpoint().await.map_err(|trouble| trouble.to_string())?,
+        };
         Ok(LoadJob { plan: self.ready.plan.load.clone(), authority, data: self.ready.data.clone() })
     }
 
     /// The load process bears the run's mark like everything else, where there is ground to stand on.
     fn load_dir(&self) -> PathBuf {
-        let private = &self.record.layout.private;
-        if private.exists() { private.clone() } else { self.record.journal.clone() }
+        self.record.private().unwrap_or(&self.record.journal).to_owned()
     }
 
     fn interrupted(&self) {
@@ -280,12 +256,9 @@ impl Session {
         self.recorder.tell(What::Trouble { kind, step: None, why });
     }
 
-    fn collect_logs(&self, into: &Path) {
-        if let Err(error) = logs::collect(&self.record.layout, into) {
-            self.trouble(
-                TroubleKind::Harness,
-                format!("logs could not be kept in {}: {error}", into.display()),
-            );
+    async fn collect_logs(&self, into: &Path) {
+        if let Err(trouble) = self.queries.logs(into).await {
+            self.trouble(TroubleKind::Harness, trouble.to_string());
         }
     }
 

@@ -10,7 +10,7 @@ use std::{
 
 use gauntlet_core::{
     evidence::What,
-    port::{Ledger, Trouble},
+    port::{Queries, Trouble},
     receipt::Receipt,
 };
 use rustix::{
@@ -21,15 +21,12 @@ use tokio::{net::unix::pipe, runtime::Runtime};
 
 use super::{
     guard::WATCHING,
-    watch::{take_over, watch},
+    watch::{silence, take_over, watch},
     world::{Tell, World},
 };
 use crate::{
-    ledger::FileLedger,
-    logs,
-    record::{Holder, Record, run_dir, state_dir},
-    target::local::LocalTarget,
-    witness::LocalWitness,
+    record::{Holder, Record, state_dir},
+    target::{self, Doors, Tempo},
 };
 
 /// How long a killed holder may take to be gone.
@@ -48,23 +45,27 @@ impl Tell for Log {
 }
 
 /// The doors of a recorded run.
-pub(super) fn world(record: &Record, tell: Arc<dyn Tell>) -> World {
-    let (system, layout) = (Arc::new(record.system.clone()), Arc::new(record.layout.clone()));
-    World {
-        target: Arc::new(LocalTarget::new(system.clone(), layout.clone())),
-        witness: Arc::new(LocalWitness::new(system, layout)),
-        ledger: Arc::new(FileLedger::new(&run_dir(&state_dir(), &record.run))),
-        tell,
-    }
+pub(super) async fn doors(record: &Record) -> Result<(Doors, Tempo), Trouble> {
+    let kind = target::find(&record.target);
+    let kind = kind.ok_or_else(|| Trouble::refused(&record.run, format!("no target {:?}", record.target)))?;
+    Ok((kind.doors(record).await?, kind.tempo()))
+}
+
+async fn world(record: &Record) -> Result<(World, Arc<dyn Queries>), Trouble> {
+    let (doors, tempo) = doors(record).await?;
+    Ok((World::of(&doors, Arc::new(Log), tempo), doors.queries))
 }
 
 /// `gauntlet heal`: fences the holder, heals, and forgets the run when nothing is left.
 pub fn blocking(record: &Record) -> Vec<Trouble> {
     let Ok(runtime) = runtime() else { return vec![Trouble::failed("heal", "no runtime")] };
     runtime.block_on(async {
-        let world = world(record, Arc::new(Log));
+        let (world, queries) = match world(record).await {
+            Ok(opened) => opened,
+            Err(trouble) => return vec![trouble],
+        };
         let kill = async || kill(record.holder);
-        let taken = take_over(&world, kill, || keep_logs(record)).await;
+        let taken = take_over(&world, kill, async || keep_logs(record, queries.as_ref()).await).await;
         let residue = taken.unwrap_or_else(|trouble| vec![trouble]);
         forget(record, &residue);
         residue
@@ -74,7 +75,7 @@ pub fn blocking(record: &Record) -> Vec<Trouble> {
 /// `gauntlet status`: what a run's ledger holds.
 pub fn in_force(record: &Record) -> Result<Vec<Receipt>, Trouble> {
     let runtime = runtime().map_err(|error| Trouble::failed("status", error))?;
-    runtime.block_on(FileLedger::new(&run_dir(&state_dir(), &record.run)).open())
+    runtime.block_on(async { doors(record).await?.0.ledger.open().await })
 }
 
 /// The watchdog's process: a session of its own, so that no terminal takes it along.
@@ -101,9 +102,10 @@ fn watch_run(run: &str) -> io::Result<Vec<Trouble>> {
         let mut beats = pipe::Receiver::from_owned_fd(beats)?;
         writeln!(io::stdout(), "{WATCHING}")?;
         io::stdout().flush()?;
-        let world = world(&record, Arc::new(Log));
+        let (world, queries) = world(&record).await.map_err(io::Error::other)?;
         let kill = async || kill(record.holder);
-        let watched = watch(&mut beats, record.lease, &world, kill, || keep_logs(&record)).await;
+        let keep = async || keep_logs(&record, queries.as_ref()).await;
+        let watched = watch(silence(&mut beats, record.lease), &world, kill, keep).await;
         let Some(residue) = watched.map_err(io::Error::other)? else { return Ok(vec![]) };
         forget(&record, &residue);
         Ok(residue)
@@ -129,9 +131,9 @@ fn runtime() -> io::Result<Runtime> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()
 }
 
-fn keep_logs(record: &Record) {
-    if let Err(error) = logs::collect(&record.layout, &record.journal.join("logs")) {
-        tracing::warn!("logs could not be kept: {error}");
+async fn keep_logs(record: &Record, queries: &dyn Queries) {
+    if let Err(trouble) = queries.logs(&record.journal.join("logs")).await {
+        tracing::warn!("{trouble}");
     }
 }
 

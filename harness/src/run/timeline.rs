@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use gauntlet_core::{
     evidence::{TroubleKind, What},
     plan::{Phase, Plan},
+    port::Meter,
 };
 use tokio::{
     task::JoinSet,
@@ -12,7 +13,6 @@ use tokio::{
 };
 
 use super::{faults, load::Load, recorder::Recorder, stop::Stop, world::Tell, world::World};
-use crate::witness::sampler::Sampler;
 
 /// How often metrics are read. CPU at the ends of a phase is interpolated between two readings.
 const SAMPLE_EVERY: Duration = Duration::from_millis(500);
@@ -22,7 +22,7 @@ const REDRAW_EVERY: Duration = Duration::from_millis(500);
 pub(super) async fn play(
     plan: &Plan,
     load: Load,
-    sampler: Sampler,
+    meter: Box<dyn Meter>,
     world: &World,
     recorder: &Arc<Recorder>,
     stop: &Stop,
@@ -31,7 +31,7 @@ pub(super) async fn play(
     recorder.tell(What::LoadBegan);
     let mut beside = JoinSet::new();
     beside.spawn(phases(plan.phases.clone(), zero, recorder.clone(), stop.clone()));
-    let sampling = tokio::spawn(sample(sampler, recorder.clone()));
+    let sampling = tokio::spawn(sample(meter, recorder.clone()));
     let drawing = tokio::spawn(redraw(recorder.clone()));
     for fault in plan.faults.clone() {
         beside.spawn(faults::track(fault, zero, world.clone(), stop.clone()));
@@ -57,15 +57,19 @@ async fn phases(phases: Vec<Phase>, zero: Instant, recorder: Arc<Recorder>, stop
     }
 }
 
-async fn sample(mut sampler: Sampler, recorder: Arc<Recorder>) {
+async fn sample(mut meter: Box<dyn Meter>, recorder: Arc<Recorder>) {
     let mut ticks = interval(SAMPLE_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut silent = String::new();
     loop {
         ticks.tick().await;
-        let (samples, unread) = sampler.sample(recorder.now_us()).await;
-        recorder.samples(&samples);
-        let unread = unread.join("; ");
+        let unread = match meter.sample(recorder.now_us()).await {
+            Ok((samples, unread)) => {
+                recorder.samples(&samples);
+                unread.join("; ")
+            }
+            Err(trouble) => trouble.to_string(),
+        };
         if unread != silent {
             tracing::debug!(unread, "metrics that could not be read");
             silent = unread;

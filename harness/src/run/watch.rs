@@ -52,13 +52,12 @@ pub async fn silence(beats: &mut (impl AsyncRead + Unpin), lease: Duration) -> S
 /// `kill_holder` says whether the holder is dead.
 /// Answers what is left; none when the harness had healed everything itself.
 pub async fn watch(
-    beats: &mut (impl AsyncRead + Unpin),
-    lease: Duration,
+    silence: impl Future<Output = Silence>,
     world: &World,
     kill_holder: impl AsyncFnOnce() -> bool,
-    before_ground: impl FnOnce(),
+    before_ground: impl AsyncFnOnce(),
 ) -> Result<Option<Vec<Trouble>>, Trouble> {
-    if silence(beats, lease).await == Silence::Done {
+    if silence.await == Silence::Done {
         return Ok(None);
     }
     take_over(world, kill_holder, before_ground).await.map(Some)
@@ -69,7 +68,7 @@ pub async fn watch(
 pub async fn take_over(
     world: &World,
     kill_holder: impl AsyncFnOnce() -> bool,
-    before_ground: impl FnOnce(),
+    before_ground: impl AsyncFnOnce(),
 ) -> Result<Vec<Trouble>, Trouble> {
     let fenced = world.ledger.fence().await;
     if !kill_holder().await {

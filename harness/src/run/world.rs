@@ -7,6 +7,8 @@ use gauntlet_core::{
     port::{Ledger, Target, Trouble, Witness},
 };
 
+use crate::target::{Doors, Tempo};
+
 /// Hears what happens. The journal and the console of a run; the log of a watchdog.
 pub trait Tell: Send + Sync {
     /// Takes one event. A journal that cannot be written is the teller's to remember: healing goes on.
@@ -24,9 +26,17 @@ pub struct World {
     pub ledger: Arc<dyn Ledger>,
     /// Hears.
     pub tell: Arc<dyn Tell>,
+    /// How fast the target is.
+    pub tempo: Tempo,
 }
 
 impl World {
+    /// The doors of a run, and who hears of it.
+    pub fn of(doors: &Doors, tell: Arc<dyn Tell>, tempo: Tempo) -> Self {
+        let Doors { target, witness, ledger, .. } = doors.clone();
+        Self { target, witness, ledger, tell, tempo }
+    }
+
     /// Tells what happened.
     pub fn say(&self, what: What) {
         self.tell.tell(what);

@@ -15,6 +15,9 @@ use gauntlet_core::{
     step::StepId,
 };
 
+use super::TargetKind;
+use crate::run::world::{Tell, World};
+
 /// What a call does instead of its work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fuse {
@@ -281,6 +284,7 @@ impl Ledger for FakeSystem {
 }
 
 /// The three doors of a world, all of the one system.
-pub fn world(system: &Arc<FakeSystem>, tell: Arc<dyn crate::run::world::Tell>) -> crate::run::world::World {
-    crate::run::world::World { target: system.clone(), witness: system.clone(), ledger: system.clone(), tell }
+pub fn world(system: &Arc<FakeSystem>, tell: Arc<dyn Tell>) -> World {
+    let tempo = super::on_local::OnLocal.tempo();
+    World { target: system.clone(), witness: system.clone(), ledger: system.clone(), tell, tempo }
 }

@@ -1,25 +1,95 @@
 //! Targets: they act. `abilities`, `prepare`, `apply`, `leftovers`, whatever the catalogue of faults grows to.
+//!
+//! [`local`] acts on this machine, `gauntlet-kube` on a cluster; a [`TargetKind`] puts its target, witness, ledger and
+//! queries together for a run.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
-use gauntlet_core::act::Ability;
+use gauntlet_core::{
+    act::Ability,
+    port::{Later, Ledger, Queries, Target, Witness},
+    system::System,
+    yaml::Mistake,
+};
 
 pub mod fake;
 pub mod local;
+mod on_kube;
+mod on_local;
+
+use crate::record::{Draft, Record};
+
+/// Where systems can run, in the order in which they are listed.
+pub const TARGETS: &[&dyn TargetKind] = &[&on_local::OnLocal, &on_kube::OnKube];
 
 /// One line of the list of targets.
-pub struct TargetKind {
+pub trait TargetKind: Sync {
     /// The word of `--target`.
-    pub name: &'static str,
+    fn name(&self) -> &'static str;
     /// One sentence.
-    pub about: &'static str,
-    /// What it can do.
-    pub abilities: fn() -> BTreeSet<Ability>,
+    fn about(&self) -> &'static str;
+    /// The most that it can do anywhere.
+    fn most(&self) -> BTreeSet<Ability>;
+    /// How fast it is.
+    fn tempo(&self) -> Tempo;
+    /// What it can do here and now. Only reads; an error says why nothing can be done there at all.
+    fn abilities<'a>(&'a self, system: &'a System, at: &'a At) -> Later<'a, BTreeSet<Ability>>;
+    /// What of a system file could never start there. Nothing is asked of the world but files.
+    fn rehearse(&self, system: &System, root: &Path) -> Vec<Mistake>;
+    /// What this machine lacks to start the system, and how to get it.
+    fn missing(&self, system: &System, root: &Path) -> Vec<String>;
+    /// Takes what only this run may have, and stores its record.
+    fn claim(&self, draft: &Draft, at: &At, state: &Path) -> io::Result<Record>;
+    /// The doors of a recorded run.
+    fn doors<'a>(&'a self, record: &'a Record) -> Later<'a, Doors>;
 }
 
-/// Where a system can run.
-pub const TARGETS: &[TargetKind] = &[TargetKind {
-    name: "local",
-    about: "processes of this machine, each in a private directory; no root, no Docker",
-    abilities: local::abilities,
-}];
+/// Which cluster, and where on it. On this machine nothing of it matters.
+#[derive(Debug, Clone, Default)]
+pub struct At {
+    /// A kubeconfig file.
+    pub kubeconfig: Option<PathBuf>,
+    /// A context of it.
+    pub context: Option<String>,
+    /// The namespace of a system that runs already.
+    pub namespace: Option<String>,
+    /// Whether a context that looks like production is meant.
+    pub allow_production: bool,
+}
+
+/// How fast a target is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tempo {
+    /// How long the holder of a run may be silent.
+    pub lease: Duration,
+    /// How much longer than on this machine a proof may take.
+    pub slack: Duration,
+    /// How often a witness is asked while a proof is awaited.
+    pub pace: Duration,
+    /// How long one undo may take before the next on the same unit is tried.
+    pub undo: Duration,
+}
+
+/// All that a run has to do with where it runs.
+#[derive(Clone)]
+pub struct Doors {
+    /// Acts.
+    pub target: Arc<dyn Target>,
+    /// Sees.
+    pub witness: Arc<dyn Witness>,
+    /// Remembers.
+    pub ledger: Arc<dyn Ledger>,
+    /// Answers.
+    pub queries: Arc<dyn Queries>,
+}
+
+/// The target of that name.
+pub fn find(name: &str) -> Option<&'static dyn TargetKind> {
+    TARGETS.iter().copied().find(|kind| kind.name() == name)
+}

@@ -10,7 +10,6 @@ use gauntlet_core::{
     system::{Component, Ready, System},
 };
 
-mod exposition;
 mod http;
 mod proc;
 mod ready;

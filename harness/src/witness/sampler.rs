@@ -3,16 +3,16 @@
 use std::{collections::BTreeMap, fs, sync::Arc, time::Duration};
 
 use gauntlet_core::{
-    evidence::{CPU_SECONDS, RESIDENT_BYTES, Sample},
+    evidence::{CPU_SECONDS, RESIDENT_BYTES, Sample, Wanted},
     name::Name,
-    system::{Metric, Scrape, System},
+    port::{Later, Meter},
+    system::{Metric, System},
 };
 use rustix::param::{clock_ticks_per_second, page_size};
 use tokio::{task::JoinSet, time::timeout};
 
 use super::{
     address,
-    exposition::{self, Series},
     http::{self, Got},
     proc::{self, Seen},
 };
@@ -29,14 +29,6 @@ pub struct Sampler {
     lives: BTreeMap<(Name, u16), Life>,
 }
 
-// What is kept of a component's export.
-#[derive(Debug, Default)]
-struct Wanted {
-    scrape: Option<Scrape>,
-    // Recorded as the metric writes them, summed over the labels that it leaves out.
-    series: Vec<(String, Series)>,
-}
-
 #[derive(Debug, Clone, Copy, Default)]
 struct Life {
     root: Option<(u32, u64)>,
@@ -46,26 +38,11 @@ struct Life {
 impl Sampler {
     /// Reads what these metrics need, and what the system file keeps.
     pub fn new(system: &System, layout: Arc<Layout>, metrics: &BTreeMap<Name, Metric>) -> Self {
-        let mut wanted = BTreeMap::<Name, Wanted>::new();
-        for (name, component) in &system.components {
-            wanted.entry(name.clone()).or_default().scrape.clone_from(&component.scrape);
-        }
-        for metric in metrics.values() {
-            let series = metric.of.iter().chain(&metric.to);
-            let series = series.filter_map(|text| Some((text.clone(), Series::parse(text)?.0)));
-            wanted.entry(metric.component.clone()).or_default().series.extend(series);
-        }
-        for wanted in wanted.values_mut() {
-            wanted.series.sort();
-            wanted.series.dedup();
-        }
-        let wanted = wanted.into_iter().map(|(name, wanted)| (name, Arc::new(wanted))).collect();
+        let wanted = Wanted::of(system, metrics).into_iter().map(|(name, wanted)| (name, Arc::new(wanted))).collect();
         Self { layout, wanted, lives: BTreeMap::new() }
     }
 
-    /// Reads everything once; also answers what could not be read though it should. A replica that is frozen or
-    /// gone gives no sample, and that is no fault of the reading.
-    pub async fn sample(&mut self, at_us: u64) -> (Vec<Sample>, Vec<String>) {
+    async fn read(&mut self, at_us: u64) -> (Vec<Sample>, Vec<String>) {
         let seen = match proc::under(&self.layout, None) {
             Ok(seen) => seen,
             Err(error) => return (vec![], vec![format!("/proc: {error}")]),
@@ -115,6 +92,12 @@ impl Sampler {
     }
 }
 
+impl Meter for Sampler {
+    fn sample(&mut self, at_us: u64) -> Later<'_, (Vec<Sample>, Vec<String>)> {
+        Box::pin(async move { Ok(self.read(at_us).await) })
+    }
+}
+
 // Whose sample it is, and when it was taken.
 struct Sampled {
     at_us: u64,
@@ -155,65 +138,12 @@ async fn scrape(layout: Arc<Layout>, wanted: Arc<Wanted>, sampled: Sampled) -> R
         Ok(Got::Answer { status: 200, body }) => body,
         Ok(Got::Answer { status, .. }) => return Err(format!("{name}: status {status}")),
     };
-    let picked = pick(&wanted, &String::from_utf8_lossy(&text));
+    let picked = wanted.pick(&String::from_utf8_lossy(&text));
     Ok(picked.into_iter().map(|(series, value)| sampled.sample(series, value)).collect())
-}
-
-fn pick(wanted: &Wanted, text: &str) -> BTreeMap<String, f64> {
-    let keep = wanted.scrape.iter().flat_map(|scrape| &scrape.keep).collect::<Vec<_>>();
-    let mut picked = BTreeMap::new();
-    for (series, value) in exposition::parse(text) {
-        let whole = wanted.series.iter().filter(|(_, whole)| series.is_part_of(whole));
-        let mut as_written: Vec<String> = whole.map(|(text, _)| text.clone()).collect();
-        if keep.iter().any(|name| **name == series.name) && !as_written.contains(&series.written()) {
-            as_written.push(series.written());
-        }
-        for text in as_written {
-            *picked.entry(text).or_insert(0.0) += value;
-        }
-    }
-    picked
 }
 
 fn resident(pid: u32) -> u64 {
     let statm = fs::read_to_string(format!("/proc/{pid}/statm")).unwrap_or_default();
     let pages: u64 = statm.split(' ').nth(1).and_then(|pages| pages.parse().ok()).unwrap_or(0);
     pages * page_size() as u64
-}
-
-#[cfg(test)]
-mod tests {
-    use gauntlet_core::system::Scrape;
-
-    use super::{Series, Wanted, pick};
-
-    fn wanted(series: &[&str], keep: &[&str]) -> Wanted {
-        let scrape = Scrape {
-            port: "metrics".parse().unwrap(),
-            path: "/metrics".into(),
-            keep: keep.iter().map(ToString::to_string).collect(),
-        };
-        let series = series.iter().map(|text| ((*text).to_owned(), Series::parse(text).unwrap().0)).collect();
-        Wanted { scrape: Some(scrape), series }
-    }
-
-    const EXPORT: &str = "hits{kind=\"a\",route=\"x\"} 1\nhits{kind=\"a\",route=\"y\"} 2\nhits{kind=\"b\",route=\"x\"} 4\nother 8\n";
-
-    #[test]
-    fn a_wanted_series_sums_the_labels_that_it_leaves_out() {
-        let picked = pick(&wanted(&[r#"hits{kind="a"}"#], &[]), EXPORT);
-        assert_eq!(picked.into_iter().collect::<Vec<_>>(), [(r#"hits{kind="a"}"#.to_owned(), 3.0)]);
-    }
-
-    #[test]
-    fn kept_names_are_recorded_series_by_series() {
-        assert_eq!(pick(&wanted(&[], &["hits"]), EXPORT).len(), 3);
-    }
-
-    #[test]
-    fn a_series_that_is_wanted_and_kept_counts_once() {
-        let series = r#"hits{kind="b",route="x"}"#;
-        let picked = pick(&wanted(&[series], &["hits"]), EXPORT);
-        assert_eq!(picked.get(series), Some(&4.0));
-    }
 }

@@ -94,7 +94,7 @@ async fn calls_of_a_whole_run() -> u64 {
     let system = Arc::new(FakeSystem::default());
     system.arm(u64::MAX, Fuse::Fails);
     assert!(enter_all(quiet(&system)).await);
-    assert!(unwind(&quiet(&system), || ()).await.is_empty());
+    assert!(unwind(&quiet(&system), async || ()).await.is_empty());
     system.calls()
 }
 
@@ -113,7 +113,7 @@ async fn killed_at_any_call_a_run_is_healed_from_the_stored_data_alone() {
             let (run, own) = (quiet(&system), system.clone());
             let task = tokio::spawn(async move {
                 enter_all(run.clone()).await;
-                unwind(&run, || ()).await;
+                unwind(&run, async || ()).await;
             });
             while own.calls() < at && !task.is_finished() {
                 tokio::task::yield_now().await;
@@ -123,7 +123,7 @@ async fn killed_at_any_call_a_run_is_healed_from_the_stored_data_alone() {
             let _ = task.await;
             system.disarm();
             system.fence().await.unwrap();
-            let residue = unwind(&quiet(&system), || ()).await;
+            let residue = unwind(&quiet(&system), async || ()).await;
             assert!(residue.is_empty(), "{fuse:?} at call {at}: {residue:?}");
             assert_nothing_left(&system, at, fuse);
         }
@@ -137,9 +137,9 @@ async fn whichever_call_fails_nothing_is_left_after_the_next_heal() {
             let system = Arc::new(FakeSystem::default());
             system.arm(at, fuse);
             enter_all(quiet(&system)).await;
-            unwind(&quiet(&system), || ()).await;
+            unwind(&quiet(&system), async || ()).await;
             system.disarm();
-            let residue = unwind(&quiet(&system), || ()).await;
+            let residue = unwind(&quiet(&system), async || ()).await;
             assert!(residue.is_empty(), "{fuse:?} at call {at}: {residue:?}");
             assert_nothing_left(&system, at, fuse);
         }
@@ -209,7 +209,7 @@ async fn an_effect_that_nobody_sees_is_an_error_and_stays_in_the_ledger() {
         step("set-up/2", vec![Act::Start { unit: replica(1) }], vec![process(replica(2), "running")], vec![]);
     assert!(matches!(enter(&never, &world).await, Err(gauntlet::run::enter::NotEntered::Effect { .. })));
     assert_eq!(system.stored(), 2);
-    assert!(unwind(&world, || ()).await.is_empty());
+    assert!(unwind(&world, async || ()).await.is_empty());
     assert_eq!(system.shape(), Vec::<String>::new());
 }
 
@@ -238,7 +238,7 @@ async fn a_fence_that_cannot_be_stored_does_not_stop_who_heals_a_dead_holder() {
     let system = Arc::new(FakeSystem::default());
     assert!(enter_all(quiet(&system)).await);
     system.arm(1, Fuse::Fails);
-    assert!(take_over(&quiet(&system), async || true, || ()).await.unwrap().is_empty());
+    assert!(take_over(&quiet(&system), async || true, async || ()).await.unwrap().is_empty());
     assert_nothing_left(&system, 1, Fuse::Fails);
 }
 
@@ -248,7 +248,7 @@ async fn a_holder_that_is_neither_fenced_nor_dead_is_not_healed_behind_its_back(
     assert!(enter_all(quiet(&system)).await);
     let before = system.shape();
     system.arm(1, Fuse::Fails);
-    assert!(take_over(&quiet(&system), async || false, || ()).await.is_err());
+    assert!(take_over(&quiet(&system), async || false, async || ()).await.is_err());
     assert_eq!(system.shape(), before);
 }
 
@@ -257,7 +257,7 @@ async fn a_ledger_that_cannot_be_read_does_not_keep_the_mark_from_being_cleared(
     let system = Arc::new(FakeSystem::default());
     assert!(enter_all(quiet(&system)).await);
     system.tear_a_receipt();
-    assert_eq!(unwind(&quiet(&system), || ()).await, []);
+    assert_eq!(unwind(&quiet(&system), async || ()).await, []);
     assert_eq!(system.shape(), Vec::<String>::new());
 }
 
@@ -274,7 +274,7 @@ async fn what_failed_at_first_and_is_gone_in_the_end_is_not_told_as_left() {
         let (system, heard) = (Arc::new(FakeSystem::default()), Arc::new(Heard::default()));
         assert!(enter_all(quiet(&system)).await);
         system.arm(at, Fuse::Fails);
-        assert_eq!(unwind(&world(&system, heard.clone()), || ()).await, []);
+        assert_eq!(unwind(&world(&system, heard.clone()), async || ()).await, []);
         assert_eq!(residue(&heard), []);
         assert_nothing_left(&system, at, Fuse::Fails);
     }

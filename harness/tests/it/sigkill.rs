@@ -79,7 +79,7 @@ fn ports(stage: &Stage) -> Vec<u16> {
         .next()
         .unwrap();
     let record: serde_json::Value = serde_json::from_str(&text).unwrap();
-    let replicas = record["layout"]["replicas"].as_array().unwrap();
+    let replicas = record["ground"]["local"]["replicas"].as_array().unwrap();
     let ports = replicas.iter().flat_map(|replica| replica["ports"].as_object().unwrap().values());
     ports.map(|port| u16::try_from(port.as_u64().unwrap()).unwrap()).collect()
 }

@@ -1,12 +1,14 @@
 //! Evidence: what is known of a run. Judges fold it; nothing else decides.
 
 pub mod event;
+pub mod exposition;
 pub mod frame;
 pub mod metric;
 pub mod request;
 pub mod second;
 
 pub use event::{Began, Event, JOURNAL_FORMAT, Side, TroubleKind, What};
+pub use exposition::Wanted;
 pub use frame::{FRAME_LIMIT, Frame, LoadCounts};
 pub use metric::{CPU_SECONDS, RESIDENT_BYTES, Sample};
 pub use request::{Class, Operation, Request};

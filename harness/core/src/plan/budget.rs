@@ -143,7 +143,7 @@ mod tests {
         );
         let system = system::read(SYSTEM).unwrap();
         let abilities = BTreeSet::from([Ability::Start, Ability::Kill, Ability::Pause]);
-        let known = Known { system: &system, target: "any", abilities };
+        let known = Known { system: &system, target: "any", abilities, slack: Default::default() };
         let planned = plan("x", &scenario::read(text).unwrap(), &known);
         planned.err().unwrap_or_default().into_iter().map(|mistake| mistake.what).collect()
     }

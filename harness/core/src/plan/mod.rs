@@ -130,6 +130,8 @@ pub struct Known<'a> {
     pub target: &'a str,
     /// What the target can do here and now.
     pub abilities: BTreeSet<Ability>,
+    /// How much longer than on this machine a proof may take there: its objects are made by controllers.
+    pub slack: Duration,
 }
 
 impl Plan {

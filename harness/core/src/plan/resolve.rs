@@ -1,6 +1,9 @@
 //! From what was written to what will be done: every name resolved, every mistake told before anything is touched.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use super::{
     GeneratorLimits, Known, Measure, Objective, Plan, Replicas, budget, faults, judged, mix, time_line,
@@ -25,8 +28,11 @@ pub fn plan(name: &str, scenario: &Scenario, known: &Known<'_>) -> Result<Plan, 
     }
     let phases = time_line::phases(&mut book, scenario);
     let load = mix::load(&mut book, scenario, system, &phases);
-    let set_up = set_up::expand(system);
-    let faults = faults::faults(&mut book, scenario, known, &phases);
+    let mut set_up = set_up::expand(system);
+    let mut faults = faults::faults(&mut book, scenario, known, &phases);
+    for track in std::iter::once(&mut set_up).chain(faults.iter_mut().map(|(_, fault)| &mut fault.track)) {
+        give(track, known.slack);
+    }
     budget::check(&mut book, scenario, system, &faults);
     let objectives = judged::objectives(
         &mut book,
@@ -72,6 +78,13 @@ pub(super) fn word(ability: Ability) -> &'static str {
         Ability::Start => "start",
         Ability::Kill => "kill",
         Ability::Pause => "pause",
+    }
+}
+
+/// Every proof of it gets that much more time.
+fn give(track: &mut Track, slack: Duration) {
+    for proof in track.steps.iter_mut().flat_map(|step| step.effect.iter_mut().chain(&mut step.gone)) {
+        proof.within += slack;
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::kube::Pods;
 use crate::{
     act::Signal,
     name::Name,
@@ -32,6 +33,9 @@ pub struct Component {
     /// How a replica is started as a process of this machine.
     #[serde(default)]
     pub local: Option<Local>,
+    /// Which pods are its replicas on Kubernetes.
+    #[serde(default)]
+    pub kube: Option<Pods>,
     /// When a replica is ready.
     pub ready: Ready,
     /// How long it may take until a started replica is ready; 30 s unless said.

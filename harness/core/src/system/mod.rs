@@ -15,12 +15,14 @@ use crate::{
 pub mod behaviour;
 mod check;
 pub mod component;
+pub mod kube;
 pub mod metric;
 mod names;
 pub mod template;
 
 pub use behaviour::{Audit, Behaviour, Expected, Found, JsonCheck, Mark, Method, RequestSpec};
 pub use component::{Allotment, Component, FileSource, Local, Must, Port, Ready, Scrape, Stop};
+pub use kube::{GeneratedSecret, Kube, Pods};
 pub use metric::Metric;
 pub use template::{Expr, Piece, Template};
 
@@ -55,6 +57,9 @@ pub struct System {
     /// How to find all that stands under a key, to check that no acknowledged write is lost.
     #[serde(default)]
     pub audit: Option<Audit>,
+    /// Where it is on Kubernetes.
+    #[serde(default)]
+    pub kube: Option<Kube>,
     /// Ratios and sums of exported metrics that objectives may name.
     #[serde(default)]
     pub metrics: IndexMap<Name, Metric>,

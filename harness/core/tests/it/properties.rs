@@ -16,7 +16,7 @@ const SCENARIO: &str = include_str!("scenario.yml");
 fn planned(text: &str) -> Result<Plan, Vec<Mistake>> {
     let system = system::read(SYSTEM).unwrap();
     let abilities = BTreeSet::from([Ability::Start, Ability::Kill, Ability::Pause]);
-    let known = Known { system: &system, target: "local", abilities };
+    let known = Known { system: &system, target: "local", abilities, slack: Default::default() };
     plan("any", &scenario::read(text)?, &known)
 }
 

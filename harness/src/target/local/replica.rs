@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use gauntlet_core::{act::Signal, port::Trouble, system::System};
+use gauntlet_core::{act::Signal, port::Trouble, secrets::whole_lines, system::System};
 
 use super::{
     account::Account,
@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     layout::{Layout, Replica},
-    logs::{Secrets, whole_lines},
+    logs,
 };
 
 /// Who the root of the process tree is, written right after it was started.
@@ -216,7 +216,7 @@ impl<'a> Local<'a> {
             let mut bytes = Vec::new();
             log.take(2_000).read_to_end(&mut bytes)?;
             let text = String::from_utf8_lossy(&bytes);
-            Ok(Secrets::read(self.layout)?.hide(whole_lines(&text, begin > from).trim()))
+            Ok(logs::secrets(self.layout)?.hide(whole_lines(&text, begin > from).trim()))
         };
         read().unwrap_or_else(|e| format!("(its log cannot be read: {e})"))
     }

@@ -1,19 +1,24 @@
-//! Prometheus' text format: just enough to pick series out of it.
+//! Prometheus' text format: just enough to pick series out of it, and what a run wants of each component.
 
 use std::collections::BTreeMap;
 
+use crate::{
+    name::Name,
+    system::{Metric, Scrape, System},
+};
+
 /// A series' name and labels.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Series {
+pub struct Series {
     /// The metric's name.
-    pub(super) name: String,
+    pub name: String,
     /// Its labels.
-    pub(super) labels: BTreeMap<String, String>,
+    pub labels: BTreeMap<String, String>,
 }
 
 impl Series {
     /// From `name{label="value"}`; what follows is given back.
-    pub(super) fn parse(text: &str) -> Option<(Self, &str)> {
+    pub fn parse(text: &str) -> Option<(Self, &str)> {
         let end =
             text.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == ':')).unwrap_or(text.len());
         let (name, mut rest) = text.split_at(end);
@@ -33,13 +38,13 @@ impl Series {
     }
 
     /// Whether it has the name and all the labels of the other; it may have more labels.
-    pub(super) fn is_part_of(&self, whole: &Self) -> bool {
+    pub fn is_part_of(&self, whole: &Self) -> bool {
         self.name == whole.name
             && whole.labels.iter().all(|(label, value)| self.labels.get(label) == Some(value))
     }
 
     /// As Prometheus writes it, labels in order of their names.
-    pub(super) fn written(&self) -> String {
+    pub fn written(&self) -> String {
         if self.labels.is_empty() {
             return self.name.clone();
         }
@@ -51,7 +56,7 @@ impl Series {
 }
 
 /// Every series with its value. Lines that are none are passed over, as scrapers do.
-pub(super) fn parse(text: &str) -> impl Iterator<Item = (Series, f64)> {
+pub fn parse(text: &str) -> impl Iterator<Item = (Series, f64)> {
     text.lines().filter(|line| !line.starts_with('#')).filter_map(|line| {
         let (series, rest) = Series::parse(line.trim())?;
         let value = rest.split_ascii_whitespace().next()?.parse().ok()?;
@@ -75,11 +80,58 @@ fn quoted(text: &str) -> Option<(String, &str)> {
     None
 }
 
+/// What is kept of a component's export.
+#[derive(Debug, Default)]
+pub struct Wanted {
+    /// Where it is exported; none: nowhere.
+    pub scrape: Option<Scrape>,
+    // Recorded as the metric writes them, summed over the labels that it leaves out.
+    series: Vec<(String, Series)>,
+}
+
+impl Wanted {
+    /// What these metrics need, and what the system file keeps, by component.
+    pub fn of(system: &System, metrics: &BTreeMap<Name, Metric>) -> BTreeMap<Name, Self> {
+        let mut wanted = BTreeMap::<Name, Self>::new();
+        for (name, component) in &system.components {
+            wanted.entry(name.clone()).or_default().scrape.clone_from(&component.scrape);
+        }
+        for metric in metrics.values() {
+            let series = metric.of.iter().chain(&metric.to);
+            let series = series.filter_map(|text| Some((text.clone(), Series::parse(text)?.0)));
+            wanted.entry(metric.component.clone()).or_default().series.extend(series);
+        }
+        for wanted in wanted.values_mut() {
+            wanted.series.sort();
+            wanted.series.dedup();
+        }
+        wanted
+    }
+
+    /// Picks it out of an export.
+    pub fn pick(&self, text: &str) -> BTreeMap<String, f64> {
+        let keep = self.scrape.iter().flat_map(|scrape| &scrape.keep).collect::<Vec<_>>();
+        let mut picked = BTreeMap::new();
+        for (series, value) in parse(text) {
+            let whole = self.series.iter().filter(|(_, whole)| series.is_part_of(whole));
+            let mut as_written: Vec<String> = whole.map(|(text, _)| text.clone()).collect();
+            if keep.iter().any(|name| **name == series.name) && !as_written.contains(&series.written()) {
+                as_written.push(series.written());
+            }
+            for text in as_written {
+                *picked.entry(text).or_insert(0.0) += value;
+            }
+        }
+        picked
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
-    use super::{Series, parse};
+    use super::{Series, Wanted, parse};
+    use crate::system::Scrape;
 
     fn series(text: &str) -> Series {
         Series::parse(text).unwrap().0
@@ -100,6 +152,36 @@ mod tests {
         assert!(series(r#"a{x="1",y="2"}"#).is_part_of(&series(r#"a{y="2"}"#)));
         assert!(!series(r#"a{x="1"}"#).is_part_of(&series(r#"a{x="2"}"#)));
         assert!(!series(r#"b{x="1"}"#).is_part_of(&series("a")));
+    }
+
+    fn wanted(series: &[&str], keep: &[&str]) -> Wanted {
+        let scrape = Scrape {
+            port: "metrics".parse().unwrap(),
+            path: "/metrics".into(),
+            keep: keep.iter().map(ToString::to_string).collect(),
+        };
+        let series = series.iter().map(|text| ((*text).to_owned(), Series::parse(text).unwrap().0)).collect();
+        Wanted { scrape: Some(scrape), series }
+    }
+
+    const EXPORT: &str = "hits{kind=\"a\",route=\"x\"} 1\nhits{kind=\"a\",route=\"y\"} 2\nhits{kind=\"b\",route=\"x\"} 4\nother 8\n";
+
+    #[test]
+    fn a_wanted_series_sums_the_labels_that_it_leaves_out() {
+        let picked = wanted(&[r#"hits{kind="a"}"#], &[]).pick(EXPORT);
+        assert_eq!(picked.into_iter().collect::<Vec<_>>(), [(r#"hits{kind="a"}"#.to_owned(), 3.0)]);
+    }
+
+    #[test]
+    fn kept_names_are_recorded_series_by_series() {
+        assert_eq!(wanted(&[], &["hits"]).pick(EXPORT).len(), 3);
+    }
+
+    #[test]
+    fn a_series_that_is_wanted_and_kept_counts_once() {
+        let series = r#"hits{kind="b",route="x"}"#;
+        let picked = wanted(&[series], &["hits"]).pick(EXPORT);
+        assert_eq!(picked.get(series), Some(&4.0));
     }
 
     proptest! {
