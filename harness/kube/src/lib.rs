@@ -6,6 +6,7 @@
 //! - [`agent`]: signals a container's processes, on their node; [`eye`]: sees them; [`idle`]: what both do meanwhile
 //! - [`line`](mod@line): a kept exec into one of them, one question and one answer at a time; [`lines`]: all of a run
 //! - [`tools`](mod@tools): the objects that bring agents, eyes and the janitor into a cluster
+//! - [`documents`], [`apply`]: objects are read from manifests, put into a cluster, and taken out
 //! - [`wait`]: rollouts, and why one does not come
 //!
 //! Invariants:
@@ -15,6 +16,7 @@
 //! - Whatever asks the API server has a budget.
 
 pub mod agent;
+pub mod apply;
 pub mod client;
 mod desk;
 mod documents;
@@ -22,14 +24,17 @@ pub mod eye;
 pub mod idle;
 pub mod line;
 pub mod lines;
+mod retry;
 #[cfg(test)]
 mod staged;
 mod told;
 pub mod tools;
 pub mod wait;
 
+pub use apply::Applier;
 pub use client::{connect, in_cluster};
 pub use documents::documents;
 pub use line::{Line, Part};
 pub use lines::Lines;
+pub use retry::retry;
 pub use told::within;
