@@ -18,6 +18,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::desk;
 
+/// What makes the `gauntlet` binary the agent of a node.
+pub const WORD: &str = "__agent";
 /// A container that still forks after this long is not caught up with.
 const LIMIT: Duration = Duration::from_secs(2);
 

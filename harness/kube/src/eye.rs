@@ -12,6 +12,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::desk;
 
+/// What makes the `gauntlet` binary the eye of a node.
+pub const WORD: &str = "__eye";
+
 /// What an eye is asked: how these containers are.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -4,6 +4,9 @@ use std::io;
 
 use tokio::signal::unix::{SignalKind, signal};
 
+/// What makes the `gauntlet` binary the container that idles.
+pub const WORD: &str = "__idle";
+
 /// Waits until it is told to end, and ends at once.
 pub async fn run() -> io::Result<()> {
     let (mut terminated, mut interrupted) =

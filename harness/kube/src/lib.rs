@@ -2,17 +2,39 @@
 //!
 //! Reading order:
 //!
-//! - [`client`]: how an API server is reached
+//! - [`client`]: how an API server is reached; [`within`]: how long it may take to answer
 //! - [`agent`]: signals a container's processes, on their node; [`eye`]: sees them; [`idle`]: what both do meanwhile
+//! - [`line`](mod@line): a kept exec into one of them, one question and one answer at a time; [`lines`]: all of a run
+//! - [`tools`](mod@tools): the objects that bring agents, eyes and the janitor into a cluster
+//! - [`documents`], [`apply`]: objects are read from manifests, put into a cluster, and taken out
+//! - [`wait`]: rollouts, and why one does not come
+//!
+//! Invariants:
+//!
+//! - [`agent`] and [`eye`] share no code: who acts does not vouch for it.
+//! - Nothing listens: who may exec into the tools may ask them.
+//! - Whatever asks the API server has a budget.
 
 pub mod agent;
+pub mod apply;
 pub mod client;
 mod desk;
+mod documents;
 pub mod eye;
 pub mod idle;
+pub mod line;
+pub mod lines;
+mod retry;
 #[cfg(test)]
 mod staged;
 mod told;
+pub mod tools;
+pub mod wait;
 
+pub use apply::Applier;
 pub use client::{connect, in_cluster};
+pub use documents::documents;
+pub use line::{Line, Part};
+pub use lines::Lines;
+pub use retry::retry;
 pub use told::within;

@@ -103,7 +103,7 @@ pub fn blocking(scenario: &Path, options: &Options) -> Done {
     }
 }
 
-/// The parts that this binary plays when the harness starts it again: load process or watchdog.
+/// The parts that this binary plays when the harness starts it again: load process, watchdog, agent, eye.
 pub fn hidden(args: &[OsString]) -> Option<ExitCode> {
     let word = args.get(1)?.to_str()?;
     match word {
@@ -116,7 +116,25 @@ pub fn hidden(args: &[OsString]) -> Option<ExitCode> {
             Some(if ended.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
         WATCH_WORD => Some(takeover::watchdog(args.get(2)?.to_str()?)),
+        gauntlet_kube::agent::WORD => Some(ended(gauntlet_kube::agent::run())),
+        gauntlet_kube::eye::WORD => Some(ended(gauntlet_kube::eye::run())),
+        gauntlet_kube::idle::WORD => Some(ended(idle())),
         _ => None,
+    }
+}
+
+fn idle() -> std::io::Result<()> {
+    tokio::runtime::Builder::new_current_thread().enable_io().build()?.block_on(gauntlet_kube::idle::run())
+}
+
+// Who asked reads standard error; there is no log.
+fn ended(part: std::io::Result<()>) -> ExitCode {
+    match part {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            crate::cli::complain(error.to_string());
+            ExitCode::FAILURE
+        }
     }
 }
 
