@@ -18,8 +18,8 @@ use super::slots::{Change, Slot};
 
 /// How long HAProxy may take to answer a line.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(1);
-/// Forced into maintenance by a command or by the configuration, in `srv_admin_state`.
-const IN_MAINTENANCE: u32 = 0x01 | 0x04;
+/// Forced into maintenance, in `srv_admin_state`. What the configuration said at the start (0x04) is kept there for ever.
+const IN_MAINTENANCE: u32 = 0x01;
 
 /// Why there is no answer that can be read.
 #[derive(Debug, thiserror::Error)]
@@ -143,7 +143,7 @@ mod tests {
 
     #[test]
     fn the_state_is_read_by_the_names_of_its_columns() {
-        let checked = state(&[("s1", "10.0.0.1", 0, 8000), ("s2", "0.0.0.0", 5, 0), ("s3", "-", 1, 0)]);
+        let checked = state(&[("s1", "10.0.0.1", 4, 8000), ("s2", "0.0.0.0", 5, 0), ("s3", "-", 1, 0)]);
         let tracking = state(&[("s1", "10.0.0.1", 0, 8000), ("s2", "0.0.0.0", 2, 0), ("s3", "-", 2, 0)]);
         let slots = slots(&checked, &tracking).unwrap();
         assert_eq!(slots[0].address, Some("10.0.0.1:8000".parse().unwrap()));
