@@ -31,8 +31,10 @@ pub struct Receipt {
 pub struct Prepared {
     /// The act, pinned to the object that was found.
     pub act: Act,
-    /// The way back from the present state. Empty: the act would change nothing.
+    /// The way back from the present state. Empty: there is nothing to take back, or the system does it by itself.
     pub undo: Vec<Act>,
+    /// What the act asks for is so already: it changes nothing.
+    pub idle: bool,
     /// The units that it touches, for the blast radius.
     pub touches: Vec<Unit>,
 }

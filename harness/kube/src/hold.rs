@@ -18,7 +18,7 @@ use kube::{
 
 use crate::{
     ledger::KubeLedger,
-    patience::{ask, ask_gone, ask_opt, is_conflict},
+    patience::{ask, ask_gone, is_conflict},
     site::{RUN_LABEL, Site, TOOLS},
 };
 
@@ -49,7 +49,13 @@ impl Hold {
 
     /// Begins a run: makes its ledger with what is needed to heal it, then its lease. A run that no janitor watches
     /// does not begin.
-    pub async fn begin(client: Client, run: &str, holder: &str, record: &str, lease: Duration) -> Result<Self, Trouble> {
+    pub async fn begin(
+        client: Client,
+        run: &str,
+        holder: &str,
+        record: &str,
+        lease: Duration,
+    ) -> Result<Self, Trouble> {
         watched(client.clone()).await?;
         let hold = Self::of(client, run, holder);
         hold.ledger.create(record).await?;
@@ -75,7 +81,8 @@ impl Hold {
                 ..LeaseSpec::default()
             }),
         };
-        ask(self.what("make"), || self.leases.create(&PostParams::default(), &lease)).await.map(|_| ())
+        let params = PostParams::default();
+        ask(self.what("make"), || self.leases.create(&params, &lease)).await.map(|_| ())
     }
 
     /// A beat. `Fenced` once another holder has it, or it was removed.
@@ -107,7 +114,8 @@ impl Hold {
         let name = Site::object(&self.run);
         // The ledger first: a lease without one is removed by the janitor.
         self.ledger.remove().await?;
-        ask_gone(self.what("remove"), || self.leases.delete(&name, &DeleteParams::default())).await
+        let params = DeleteParams::default();
+        ask_gone(self.what("remove"), || self.leases.delete(&name, &params)).await
     }
 
     fn what(&self, doing: &str) -> String {
@@ -117,7 +125,7 @@ impl Hold {
     async fn change(&self, change: impl Fn(&mut LeaseSpec) -> Result<(), Trouble>) -> Result<(), Trouble> {
         let name = Site::object(&self.run);
         for _ in 0..ROUNDS {
-            let lease = ask_opt(self.what("read"), || self.leases.get_opt(&name)).await?;
+            let lease = ask(self.what("read"), || self.leases.get_opt(&name)).await?;
             let mut lease = lease.ok_or(Trouble::Fenced)?;
             change(lease.spec.get_or_insert_default())?;
             match self.leases.replace(&name, &PostParams::default(), &lease).await {
@@ -134,12 +142,15 @@ impl Hold {
 async fn watched(client: Client) -> Result<(), Trouble> {
     let deployments: Api<Deployment> = Api::namespaced(client, TOOLS);
     let what = format!("find the janitor {TOOLS}/{JANITOR}");
-    let janitor = ask_opt(&what, || deployments.get_opt(JANITOR)).await?;
+    let janitor = ask(&what, || deployments.get_opt(JANITOR)).await?;
     let available = janitor.and_then(|janitor| janitor.status?.available_replicas).unwrap_or(0);
     if available > 0 {
         return Ok(());
     }
-    Err(Trouble::failed(what, "none is up, so nobody would heal a run that dies: run `gauntlet cluster install`"))
+    Err(Trouble::failed(
+        what,
+        "none is up, so nobody would heal a run that dies: run `gauntlet cluster install`",
+    ))
 }
 
 fn now() -> MicroTime {

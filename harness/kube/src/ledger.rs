@@ -15,7 +15,7 @@ use kube::{
 };
 
 use crate::{
-    patience::{ask, ask_gone, ask_opt, is_conflict},
+    patience::{ask, ask_gone, is_conflict},
     site::{RUN_LABEL, Site, TOOLS},
 };
 
@@ -52,8 +52,8 @@ impl KubeLedger {
             data: Some(BTreeMap::from([(RECORD.to_owned(), record.to_owned())])),
             ..ConfigMap::default()
         };
-        let made = || self.maps.create(&PostParams::default(), &map);
-        ask(self.what("make"), made).await.map(|_| ())
+        let params = PostParams::default();
+        ask(self.what("make"), || self.maps.create(&params, &map)).await.map(|_| ())
     }
 
     /// The record of the run; none: there is no such ledger.
@@ -64,7 +64,8 @@ impl KubeLedger {
     /// Removes it; one that is gone already has succeeded.
     pub async fn remove(&self) -> Result<(), Trouble> {
         let name = Site::object(&self.run);
-        ask_gone(self.what("remove"), || self.maps.delete(&name, &DeleteParams::default())).await
+        let params = DeleteParams::default();
+        ask_gone(self.what("remove"), || self.maps.delete(&name, &params)).await
     }
 
     fn what(&self, doing: &str) -> String {
@@ -73,7 +74,7 @@ impl KubeLedger {
 
     async fn read(&self) -> Result<Option<ConfigMap>, Trouble> {
         let name = Site::object(&self.run);
-        ask_opt(self.what("read"), || self.maps.get_opt(&name)).await
+        ask(self.what("read"), || self.maps.get_opt(&name)).await
     }
 
     /// Answers whether there was a ledger to change.
@@ -139,7 +140,9 @@ impl Ledger for KubeLedger {
     fn clear<'a>(&'a self, step: &'a StepId) -> Later<'a, ()> {
         Box::pin(async move {
             let cleared = self.change(|data| {
-                data.retain(|key, text| !key.starts_with("open-") || read(text).map_or(true, |r| r.step != *step));
+                data.retain(|key, text| {
+                    !key.starts_with("open-") || read(text).map_or(true, |r| r.step != *step)
+                });
                 Ok(())
             });
             cleared.await.map(|_| ())
@@ -151,7 +154,8 @@ impl Ledger for KubeLedger {
             let data = self.read().await?.and_then(|map| map.data).unwrap_or_default();
             let mut receipts: Vec<_> = numbered(&data).collect();
             receipts.sort_unstable();
-            let read = |(_, text): (u32, &String)| read(text).map_err(|e| Trouble::failed(self.what("read"), e));
+            let read =
+                |(_, text): (u32, &String)| read(text).map_err(|e| Trouble::failed(self.what("read"), e));
             receipts.into_iter().map(read).collect()
         })
     }

@@ -8,6 +8,9 @@
 //! - [`tools`](mod@tools): the objects that bring agents, eyes and the janitor into a cluster
 //! - [`documents`], [`apply`]: objects are read from manifests, put into a cluster, and taken out
 //! - [`wait`]: rollouts, and why one does not come
+//! - [`site`]: where a run stands; [`target`]: acts there; [`witness`]: sees; [`ledger`], [`hold`]: what is in force, and who
+//!   holds the run
+//! - [`members`]: the sidecar that keeps an HAProxy's servers equal to the endpoints of a Service
 //!
 //! Invariants:
 //!
@@ -21,20 +24,39 @@ pub mod client;
 mod desk;
 mod documents;
 pub mod eye;
+mod forward;
+mod ground;
+pub mod hold;
 pub mod idle;
+pub mod ledger;
 pub mod line;
 pub mod lines;
+pub mod manifests;
+pub mod members;
+mod patience;
+mod pods;
+mod queries;
 mod retry;
+pub mod site;
 #[cfg(test)]
 mod staged;
+pub mod target;
 mod told;
 pub mod tools;
 pub mod wait;
+pub mod witness;
+mod workload;
 
 pub use apply::Applier;
 pub use client::{connect, in_cluster};
 pub use documents::documents;
+pub use hold::Hold;
+pub use ledger::KubeLedger;
 pub use line::{Line, Part};
 pub use lines::Lines;
+pub use queries::KubeQueries;
 pub use retry::retry;
+pub use site::{Mode, Site};
+pub use target::KubeTarget;
 pub use told::within;
+pub use witness::KubeWitness;

@@ -1,7 +1,11 @@
 //! The pods of a component as its replicas: by age, then by name, so that a number means the same pod for as long as it
 //! lives.
 
-use gauntlet_core::{act::Object, name::Name, system::{System, kube}};
+use gauntlet_core::{
+    act::Object,
+    name::Name,
+    system::{System, kube::pods},
+};
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 
 /// One container of one pod, as the API server tells it.
@@ -24,7 +28,7 @@ pub(crate) struct Replica {
 /// The label selector of a component's pods, and their container.
 pub(crate) fn selected(system: &System, component: &Name) -> (String, String) {
     let said = system.components.get(component).and_then(|component| component.kube.as_ref());
-    kube::pods(component, said)
+    pods(component, said)
 }
 
 /// A component's replicas, in order. A pod that is being removed is none any more.

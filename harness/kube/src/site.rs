@@ -4,14 +4,12 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-/// The namespace of Gauntlet's own tools: agents, janitor, ledgers.
-pub const TOOLS: &str = "gauntlet-system";
+pub use crate::tools::NAMESPACE as TOOLS;
 /// The label that every object of a run bears, with the run's name: its mark.
 pub const RUN_LABEL: &str = "gauntlet.dev/run";
 /// The annotation of a run's namespace: after this moment (RFC 3339) the janitor removes it, whoever holds it.
 pub const EXPIRES: &str = "gauntlet.dev/expires";
-/// The field manager of everything that Gauntlet applies.
-pub const MANAGER: &str = "gauntlet";
+pub use crate::apply::FIELD_MANAGER as MANAGER;
 
 /// The ground of a run on a cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

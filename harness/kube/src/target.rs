@@ -1,7 +1,7 @@
 //! Acting on a cluster: replicas are pods, started and stopped by the scale of their workload; signals go through the
 //! agent of the pod's node, because a container's first process ignores signals from inside.
 
-use std::{collections::{BTreeMap, BTreeSet}, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc};
 
 use gauntlet_core::{
     act::{Ability, Act, Object, Place, Signal, Unit},
@@ -19,10 +19,11 @@ use serde_json::json;
 
 use crate::{
     agent, ground,
-    line::{Lines, Part},
-    patience::{ask, ask_opt},
+    line::{Line, Part},
+    lines::Lines,
+    patience::ask,
     pods::{Pinned, Replica, replicas, selected},
-    site::{MANAGER, Site, TOOLS},
+    site::{Site, TOOLS},
     workload::{self, Workload},
 };
 
@@ -40,11 +41,12 @@ pub struct KubeTarget {
 impl KubeTarget {
     /// A target for one run. Nothing is touched before `apply`.
     pub fn new(client: Client, system: Arc<System>, site: Arc<Site>) -> Self {
-        let agents = Lines::new(client.clone(), Part::Agent);
+        let agents = Lines::new(client.clone());
         Self { client, system, site, agents }
     }
 
     async fn prepare_now(&self, act: &Act) -> Result<Prepared, Trouble> {
+        let starts = matches!(act, Act::Start { .. });
         let (act, undo) = match act {
             Act::Start { unit: Unit::Ground } => {
                 let made = ground::prepare(&self.client, &self.system, &self.site).await?;
@@ -64,7 +66,8 @@ impl KubeTarget {
             Act::Signal { at, signal } => self.prepare_signal(act, at, *signal).await?,
         };
         let touches = vec![act.unit().clone()];
-        Ok(Prepared { act, undo, touches })
+        let idle = starts && undo.is_empty();
+        Ok(Prepared { act, undo, idle, touches })
     }
 
     /// The way back from starting a replica. In a namespace that the run did not make it must be there already.
@@ -83,11 +86,16 @@ impl KubeTarget {
         Ok(vec![Act::Stop { at: Place::of(unit) }])
     }
 
-    async fn prepare_signal(&self, act: &Act, at: &Place, signal: Signal) -> Result<(Act, Vec<Act>), Trouble> {
+    async fn prepare_signal(
+        &self,
+        act: &Act,
+        at: &Place,
+        signal: Signal,
+    ) -> Result<(Act, Vec<Act>), Trouble> {
         let found = self.found(act, at).await?;
         let (at, pinned) = found.ok_or_else(|| Trouble::refused(act, "it does not run"))?;
         // Only looks: a node without an agent is told before anything is touched.
-        self.agents.reach(&pinned.node).await?;
+        Line::open(&self.client, &pinned.node, Part::Agent).await?;
         let undo = match signal {
             // The kubelet starts it again.
             Signal::Kill | Signal::Terminate | Signal::Interrupt | Signal::Resume => vec![],
@@ -120,15 +128,17 @@ impl KubeTarget {
         let Some(replica) = here.iter().find(|one| is_pinned(one, object)) else { return Ok(()) };
         let first = json!({ "metadata": { "annotations": { DELETION_COST: "-1000" } } });
         let pods = self.pods();
-        let merged = Patch::Merge(&first);
-        ask(act, || pods.patch(&replica.pod, &PatchParams::default(), &merged)).await?;
+        let (params, merged) = (PatchParams::default(), Patch::Merge(&first));
+        ask(act, || pods.patch(&replica.pod, &params, &merged)).await?;
         let left = i32::try_from(here.len()).unwrap_or(i32::MAX) - 1;
         self.scale(act, component, |count| count.min(left)).await
     }
 
     async fn signal(&self, act: &Act, at: &Place, signal: Signal) -> Result<(), Trouble> {
         let pinned = match &at.object {
-            Some(object) => Pinned::parse(object).ok_or_else(|| Trouble::refused(act, "no container is named so"))?,
+            Some(object) => {
+                Pinned::parse(object).ok_or_else(|| Trouble::refused(act, "no container is named so"))?
+            }
             None => match self.found(act, at).await? {
                 Some((_, pinned)) => pinned,
                 None => return Ok(()),
@@ -136,7 +146,7 @@ impl KubeTarget {
         };
         let question = agent::Question { container: pinned.id, signal };
         // A container that is gone has no processes; what runs then is a successor.
-        let _: agent::Signalled = self.agents.ask(&pinned.node, &question).await?;
+        self.agents.ask(&pinned.node, &question).await?;
         Ok(())
     }
 
@@ -200,7 +210,7 @@ pub fn most() -> BTreeSet<Ability> {
 /// What can be done on this cluster now: signals need an agent on every node.
 pub async fn abilities(client: Client) -> Result<BTreeSet<Ability>, Trouble> {
     let sets: Api<DaemonSet> = Api::namespaced(client, TOOLS);
-    let agents = ask_opt("find the agents", || sets.get_opt("agent")).await?;
+    let agents = ask("find the agents", || sets.get_opt("agent")).await?;
     let ready = agents.and_then(|set| set.status).is_some_and(|status| {
         status.number_ready > 0 && status.number_ready == status.desired_number_scheduled
     });

@@ -29,7 +29,11 @@ pub(crate) enum Kind {
 }
 
 /// The workload that bears a component's label; none: there is no such.
-pub(crate) async fn find(client: &Client, namespace: &str, component: &Name) -> Result<Option<Workload>, Trouble> {
+pub(crate) async fn find(
+    client: &Client,
+    namespace: &str,
+    component: &Name,
+) -> Result<Option<Workload>, Trouble> {
     let params = ListParams::default().labels(&format!("{COMPONENT_LABEL}={component}"));
     let what = format!("find the workload of {component} in {namespace}");
     let deployments: Api<Deployment> = Api::namespaced(client.clone(), namespace);

@@ -39,11 +39,17 @@ pub async fn enter(step: &Step, world: &World) -> Result<(), NotEntered> {
         undo: vec![],
         gone: step.gone.clone(),
     };
+    let mut idle = !step.acts.is_empty();
     for act in &step.acts {
         let found = world.target.prepare(act).await.map_err(NotEntered::Untouched)?;
         admit(act, &found).map_err(NotEntered::Untouched)?;
+        idle &= found.idle;
         receipt.undo.splice(0..0, found.undo);
         receipt.acts.push(found.act);
+    }
+    if idle {
+        // What was there before stays; nothing of this step can be left.
+        receipt.gone.clear();
     }
     // Killed before this line: nothing was touched. After it: healed.
     world.ledger.put(&receipt).await.map_err(NotEntered::Untouched)?;

@@ -207,7 +207,8 @@ impl Target for FakeSystem {
                     (Act::Signal { at: pinned, signal: *signal }, undo)
                 }
             };
-            Ok(Prepared { act, undo, touches })
+            let idle = matches!(act, Act::Start { .. }) && undo.is_empty();
+            Ok(Prepared { act, undo, idle, touches })
         })
     }
 

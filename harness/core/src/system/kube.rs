@@ -25,6 +25,9 @@ pub struct Kube {
     /// The Secret that is generated for each deployment. Its values come from `secrets` and are in no file.
     #[serde(default)]
     pub secret: Option<GeneratedSecret>,
+    /// The components whose pods ask the API server. A NetworkPolicy is made for them, for no selector can name it.
+    #[serde(default)]
+    pub api_server: Vec<Name>,
     /// `HOST:PORT` where the endpoint is reached from outside the cluster, such as a NodePort published on 127.0.0.1.
     pub endpoint: String,
 }

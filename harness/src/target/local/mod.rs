@@ -59,6 +59,7 @@ impl LocalTarget {
     }
 
     fn prepare_now(&self, act: &Act) -> Result<Prepared, Trouble> {
+        let starts = matches!(act, Act::Start { .. });
         let (act, undo) = match act {
             Act::Start { unit: Unit::Ground } => {
                 let undo = Act::Stop { at: Place::of(Unit::Ground) };
@@ -82,7 +83,8 @@ impl LocalTarget {
             Act::Signal { at, signal } => self.prepare_signal(act, at, *signal)?,
         };
         let touches = vec![act.unit().clone()];
-        Ok(Prepared { act, undo, touches })
+        let idle = starts && undo.is_empty();
+        Ok(Prepared { act, undo, idle, touches })
     }
 
     fn prepare_signal(&self, act: &Act, at: &Place, signal: Signal) -> Result<(Act, Vec<Act>), Trouble> {

@@ -82,7 +82,8 @@ pub(super) mod tests {
         seconds: Option<u64>,
     ) -> Result<Track, Mistake> {
         let system = system();
-        let known = Known { system: &system, target: "local", abilities: BTreeSet::new(), slack: Default::default() };
+        let known =
+            Known { system: &system, target: "local", abilities: BTreeSet::new(), slack: Default::default() };
         let component = "service".parse().unwrap();
         let lasts = seconds.map(Duration::from_secs);
         kind.expand(

@@ -1,0 +1,165 @@
+//! What a cluster answers of a run: where it is reached, what it logged, what it measures.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    io::{BufWriter, Write},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
+
+use gauntlet_core::{
+    act::Unit,
+    name::Name,
+    port::{Later, Meter, Queries, Trouble},
+    secrets::Secrets,
+    system::{Metric, System},
+};
+use k8s_openapi::api::core::v1::{Pod, Secret};
+use kube::{
+    Api, Client,
+    api::{ListParams, LogParams},
+};
+
+use crate::{
+    KubeWitness,
+    pods::{Replica, replicas, selected},
+    site::Site,
+    told::within,
+    witness::meter::KubeMeter,
+};
+
+/// How long one log may take.
+const LOGGED_WITHIN: Duration = Duration::from_secs(10);
+/// Of a log, at most this much is kept.
+const LOG_LIMIT: i64 = 16 << 20;
+
+/// What a cluster answers of a run.
+pub struct KubeQueries {
+    client: Client,
+    system: Arc<System>,
+    site: Arc<Site>,
+    witness: Arc<KubeWitness>,
+}
+
+impl KubeQueries {
+    /// Answers for one run; metrics are seen by its witness.
+    pub fn new(client: Client, system: Arc<System>, site: Arc<Site>, witness: Arc<KubeWitness>) -> Self {
+        Self { client, system, site, witness }
+    }
+
+    async fn collect(&self, into: &Path) -> Result<(), Trouble> {
+        let what = format!("keep logs in {}", into.display());
+        let secrets = self.secrets().await?;
+        let failed = |error: std::io::Error| Trouble::failed(&what, error);
+        fs::create_dir_all(into).map_err(failed)?;
+        for component in self.system.components.keys() {
+            for (replica, index) in self.replicas(component).await?.iter().zip(1u16..) {
+                for previous in [false, true] {
+                    if previous && replica.restarts == 0 {
+                        continue;
+                    }
+                    let Some(text) = self.log(replica, previous, None).await? else { continue };
+                    let ending = if previous { "previous.log" } else { "log" };
+                    let file = into.join(format!("{component}-{index}.{ending}"));
+                    write(&file, &text, &secrets).map_err(failed)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn tail(&self, unit: &Unit, lines: usize) -> Result<Option<String>, Trouble> {
+        let Unit::Replica { component, index } = unit else { return Ok(None) };
+        let replicas = self.replicas(component).await?;
+        let Some(replica) = replicas.get(usize::from(*index).saturating_sub(1)) else { return Ok(None) };
+        let secrets = self.secrets().await?;
+        let lines = i64::try_from(lines).ok();
+        // One that was restarted just now has said why in its life before.
+        let mut text = self.log(replica, replica.restarts > 0, lines).await?;
+        if text.is_none() {
+            text = self.log(replica, false, lines).await?;
+        }
+        Ok(text.map(|text| secrets.hide(text.trim_end())).filter(|text| !text.is_empty()))
+    }
+
+    /// The log of a container; none while it has none.
+    async fn log(
+        &self,
+        replica: &Replica,
+        previous: bool,
+        tail: Option<i64>,
+    ) -> Result<Option<String>, Trouble> {
+        let params = LogParams {
+            container: Some(replica.container.clone()),
+            limit_bytes: tail.is_none().then_some(LOG_LIMIT),
+            previous,
+            tail_lines: tail,
+            ..LogParams::default()
+        };
+        let pods: Api<Pod> = Api::namespaced(self.client.clone(), &self.site.namespace);
+        let what = format!("read the log of {}", replica.pod);
+        // A container that waits for its image has none.
+        let none = |error: &kube::Error| matches!(error, kube::Error::Api(status) if matches!(status.code, 400 | 404));
+        let read = async {
+            match pods.logs(&replica.pod, &params).await {
+                Err(error) if none(&error) => Ok(None),
+                other => other.map(Some),
+            }
+        };
+        within(LOGGED_WITHIN, what, read).await
+    }
+
+    async fn replicas(&self, component: &Name) -> Result<Vec<Replica>, Trouble> {
+        let (select, container) = selected(&self.system, component);
+        let pods: Api<Pod> = Api::namespaced(self.client.clone(), &self.site.namespace);
+        let what = format!("list the pods of {component}");
+        let list = within(LOGGED_WITHIN, what, pods.list(&ListParams::default().labels(&select))).await?;
+        Ok(replicas(&list.items, &container))
+    }
+
+    /// Every value of the generated Secret.
+    async fn secrets(&self) -> Result<Secrets, Trouble> {
+        let Some(asked) = self.system.kube.as_ref().and_then(|kube| kube.secret.as_ref()) else {
+            return Ok(Secrets::default());
+        };
+        let secrets: Api<Secret> = Api::namespaced(self.client.clone(), &self.site.namespace);
+        let secret = within(LOGGED_WITHIN, "read the secrets", secrets.get_opt(&asked.name)).await?;
+        let data = secret.and_then(|secret| secret.data).unwrap_or_default();
+        let text =
+            |(key, value): (String, k8s_openapi::ByteString)| Some((key, String::from_utf8(value.0).ok()?));
+        Ok(Secrets::new(data.into_iter().filter_map(text).collect()))
+    }
+}
+
+fn write(file: &Path, text: &str, secrets: &Secrets) -> std::io::Result<()> {
+    let new = file.with_extension("new");
+    let mut to = BufWriter::new(File::create(&new)?);
+    secrets.copy(&mut text.as_bytes(), &mut to)?;
+    to.flush()?;
+    fs::rename(new, file)
+}
+
+impl Queries for KubeQueries {
+    fn endpoint(&self) -> Later<'_, String> {
+        Box::pin(async {
+            let kube = self.system.kube.as_ref();
+            let kube =
+                kube.ok_or_else(|| Trouble::refused("endpoint", "the system file has no `kube` section"))?;
+            Ok(kube.endpoint.clone())
+        })
+    }
+
+    fn logs<'a>(&'a self, into: &'a Path) -> Later<'a, ()> {
+        Box::pin(self.collect(into))
+    }
+
+    fn last_words<'a>(&'a self, unit: &'a Unit, lines: usize) -> Later<'a, Option<String>> {
+        Box::pin(self.tail(unit, lines))
+    }
+
+    fn meter(&self, metrics: &BTreeMap<Name, Metric>) -> Box<dyn Meter> {
+        Box::new(KubeMeter::new(&self.witness, metrics))
+    }
+}

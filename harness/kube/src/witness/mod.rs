@@ -1,0 +1,146 @@
+//! Seeing on a cluster: pods by a watch of the API server, processes by the eye of their node, sockets by a connection
+//! through the kubelet. Shares no code with what acts.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use gauntlet_core::{
+    act::{Object, Place, Unit},
+    name::Name,
+    port::{Later, Trouble, Witness},
+    proof::{Query, Reading},
+    system::{Component, Ready, System},
+};
+use k8s_openapi::api::core::v1::{Namespace, PersistentVolume, Pod};
+use kube::{Api, Client, api::ListParams};
+
+mod http;
+pub mod meter;
+mod pods;
+mod ready;
+mod sql;
+
+use self::pods::{Pods, Replica};
+use crate::{eye, lines::Lines, site::Site, told::within};
+
+/// How long one question may take.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
+const ABSENT: &str = "absent";
+const RUNNING: &str = "running";
+
+/// Sees one run's pods.
+pub struct KubeWitness {
+    client: Client,
+    system: Arc<System>,
+    site: Arc<Site>,
+    pods: Arc<Pods>,
+    eyes: Arc<Lines>,
+}
+
+impl KubeWitness {
+    /// A witness for one run. The watch begins now.
+    pub fn new(client: Client, system: Arc<System>, site: Arc<Site>) -> Self {
+        let pods = Arc::new(Pods::watch(&client, &site.namespace, system.clone()));
+        let eyes = Arc::new(Lines::new(client.clone()));
+        Self { client, system, site, pods, eyes }
+    }
+
+    async fn read(&self, ask: &Query) -> Result<Reading, Trouble> {
+        let reading = match ask {
+            Query::Process { at } if at.unit == Unit::Ground => self.ground().await?.to_owned(),
+            Query::Process { at } => self.process(ask, at).await?,
+            Query::Ready { at } => {
+                let (name, component) = self.component(ask, at)?;
+                match self.replica(name, at).await? {
+                    None => "no pod".to_owned(),
+                    Some(replica) => self.access(name, component, &replica).ready().await,
+                }
+            }
+            Query::Sql { at, statement } => {
+                let (name, component) = self.component(ask, at)?;
+                let Ready::Postgres { .. } = component.ready else {
+                    return Err(Trouble::refused(ask, "the component's `ready` is no PostgreSQL session"));
+                };
+                let replica = self.replica(name, at).await?;
+                let replica = replica.ok_or_else(|| Trouble::failed(ask, "no pod"))?;
+                let value = self.access(name, component, &replica).sql(statement).await;
+                value.map_err(|error| Trouble::failed(ask, error.told()))?
+            }
+        };
+        Ok(Reading(reading))
+    }
+
+    /// What a run made is gone when its namespace and its volumes are; where it made nothing, nothing stands.
+    async fn ground(&self) -> Result<&'static str, Trouble> {
+        if !self.site.is_provisioned() {
+            return Ok(ABSENT);
+        }
+        let namespaces: Api<Namespace> = Api::all(self.client.clone());
+        let what = format!("see namespace {}", self.site.namespace);
+        if within(ANSWERS_WITHIN, what, namespaces.get_opt(&self.site.namespace)).await?.is_some() {
+            return Ok(RUNNING);
+        }
+        let volumes: Api<PersistentVolume> = Api::all(self.client.clone());
+        let volumes = within(ANSWERS_WITHIN, "see volumes", volumes.list(&ListParams::default())).await?;
+        let mut claims = volumes.items.into_iter().filter_map(|volume| volume.spec?.claim_ref?.namespace);
+        Ok(if claims.any(|namespace| namespace == self.site.namespace) { RUNNING } else { ABSENT })
+    }
+
+    async fn process(&self, ask: &Query, at: &Place) -> Result<String, Trouble> {
+        let (name, _) = self.component(ask, at)?;
+        let (id, node) = match &at.object {
+            Some(object) => named(object).ok_or_else(|| Trouble::refused(ask, "no container is named so"))?,
+            None => match self.replica(name, at).await?.map(|replica| (replica.id, replica.node)) {
+                None => return Ok(ABSENT.to_owned()),
+                Some((None, _)) => return Ok(ABSENT.to_owned()),
+                Some((Some(id), node)) => (id, node),
+            },
+        };
+        let question = eye::Question { containers: BTreeSet::from([id.clone()]) };
+        let seen = self.eyes.ask(&node, &question).await?;
+        Ok(seen.containers.get(&id).map_or(ABSENT.to_owned(), |container| container.state.to_string()))
+    }
+
+    fn component(&self, ask: &Query, at: &Place) -> Result<(&Name, &Component), Trouble> {
+        let Unit::Replica { component, .. } = &at.unit else {
+            return Err(Trouble::refused(ask, "the ground has no such thing"));
+        };
+        let found = self.system.components.get_key_value(component);
+        found.ok_or_else(|| Trouble::refused(ask, "the system has no such component"))
+    }
+
+    async fn replica(&self, component: &Name, at: &Place) -> Result<Option<Replica>, Trouble> {
+        let Unit::Replica { index, .. } = at.unit else { return Ok(None) };
+        let replicas = self.pods.replicas(component).await?;
+        Ok(replicas.into_iter().nth(usize::from(index).saturating_sub(1)))
+    }
+
+    fn access<'a>(
+        &'a self,
+        name: &'a Name,
+        component: &'a Component,
+        replica: &'a Replica,
+    ) -> ready::Access<'a> {
+        let pods: Api<Pod> = Api::namespaced(self.client.clone(), &self.site.namespace);
+        ready::Access {
+            client: &self.client,
+            site: &self.site,
+            system: &self.system,
+            pods,
+            name,
+            component,
+            replica,
+        }
+    }
+}
+
+/// Id and node out of `container ID on NODE`.
+fn named(object: &Object) -> Option<(String, String)> {
+    let (id, node) = object.0.strip_prefix("container ")?.split_once(" on ")?;
+    Some((id.to_owned(), node.to_owned()))
+}
+
+impl Witness for KubeWitness {
+    fn look<'a>(&'a self, ask: &'a Query) -> Later<'a, Reading> {
+        Box::pin(self.read(ask))
+    }
+}

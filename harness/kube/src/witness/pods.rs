@@ -1,0 +1,138 @@
+//! The pods of a namespace, as a watch of the API server tells them. Nothing is asked again and again.
+
+use std::{collections::BTreeMap, future, sync::Arc, time::Duration};
+
+use futures::StreamExt;
+use gauntlet_core::{
+    name::Name,
+    port::Trouble,
+    system::{System, kube::pods},
+};
+use k8s_openapi::api::core::v1::{Container, Pod};
+use kube::{
+    Api, Client,
+    runtime::{WatchStreamExt, reflector, watcher},
+};
+use tokio::{task::AbortHandle, time::timeout};
+
+/// How long the first list may take.
+const LISTED_WITHIN: Duration = Duration::from_secs(10);
+
+/// A watched namespace.
+pub(super) struct Pods {
+    store: reflector::Store<Pod>,
+    system: Arc<System>,
+    watching: AbortHandle,
+}
+
+/// One container of one pod, as it was seen.
+#[derive(Debug, Clone)]
+pub(super) struct Replica {
+    pub(super) pod: String,
+    pub(super) node: String,
+    /// The id of the container that runs: another one after each restart.
+    pub(super) id: Option<String>,
+    pub(super) restarts: i32,
+    ports: BTreeMap<String, u16>,
+}
+
+impl Pods {
+    /// Begins to watch. It ends when this is dropped.
+    pub(super) fn watch(client: &Client, namespace: &str, system: Arc<System>) -> Self {
+        let (store, writer) = reflector::store();
+        let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
+        let stream = watcher(pods, watcher::Config::default()).default_backoff().reflect(writer);
+        let watched = stream.for_each(|event| {
+            if let Err(error) = event {
+                tracing::debug!("the watch of the pods: {error}");
+            }
+            future::ready(())
+        });
+        Self { store, system, watching: tokio::spawn(watched).abort_handle() }
+    }
+
+    /// A component's replicas: by age, then by name. A pod that leaves is none any more.
+    pub(super) async fn replicas(&self, component: &Name) -> Result<Vec<Replica>, Trouble> {
+        let what = format!("see the pods of {component}");
+        let listed = timeout(LISTED_WITHIN, self.store.wait_until_ready()).await;
+        let listed =
+            listed.map_err(|_| Trouble::failed(&what, format!("not listed within {LISTED_WITHIN:?}")))?;
+        listed.map_err(|error| Trouble::failed(&what, error))?;
+        let said = self.system.components.get(component).and_then(|component| component.kube.as_ref());
+        let (select, container) = pods(component, said);
+        let mut pods: Vec<Arc<Pod>> =
+            self.store.state().into_iter().filter(|pod| is_there(pod) && bears(pod, &select)).collect();
+        pods.sort_by_key(|pod| {
+            (pod.metadata.creation_timestamp.as_ref().map(|born| born.0), pod.metadata.name.clone())
+        });
+        Ok(pods.iter().map(|pod| Replica::of(pod, &container)).collect())
+    }
+}
+
+impl Drop for Pods {
+    fn drop(&mut self) {
+        self.watching.abort();
+    }
+}
+
+impl Replica {
+    fn of(pod: &Pod, container: &str) -> Self {
+        let spec = pod.spec.as_ref();
+        let statuses = pod.status.as_ref().and_then(|status| status.container_statuses.as_ref());
+        let status = statuses.into_iter().flatten().find(|status| status.name == container);
+        let runs = status.filter(|status| status.state.as_ref().is_some_and(|state| state.running.is_some()));
+        let id = runs.and_then(|status| status.container_id.as_deref()?.split_once("://"));
+        let containers = spec.map(|spec| spec.containers.as_slice()).unwrap_or_default();
+        Self {
+            pod: pod.metadata.name.clone().unwrap_or_default(),
+            node: spec.and_then(|spec| spec.node_name.clone()).unwrap_or_default(),
+            id: id.map(|(_, id)| id.to_owned()),
+            restarts: status.map_or(0, |status| status.restart_count),
+            ports: containers.iter().filter(|one| one.name == container).flat_map(ports).collect(),
+        }
+    }
+
+    /// The number of a port, by the name that the pod gives it.
+    pub(super) fn port(&self, name: &Name) -> Result<u16, String> {
+        let number = self.ports.get(name.as_str()).copied();
+        number.ok_or_else(|| {
+            format!("the container of {} has no port named {name:?}", self.pod, name = name.as_str())
+        })
+    }
+}
+
+fn ports(container: &Container) -> impl Iterator<Item = (String, u16)> {
+    let ports = container.ports.iter().flatten();
+    ports.filter_map(|port| Some((port.name.clone()?, u16::try_from(port.container_port).ok()?)))
+}
+
+fn is_there(pod: &Pod) -> bool {
+    pod.metadata.deletion_timestamp.is_none()
+}
+
+/// `a=b,c=d`, or `a` for a label of any value.
+fn bears(pod: &Pod, select: &str) -> bool {
+    let labels = pod.metadata.labels.as_ref();
+    select.split(',').all(|wanted| match wanted.trim().split_once('=') {
+        Some((name, value)) => {
+            labels.and_then(|labels| labels.get(name)).is_some_and(|is| is == value.trim_start_matches('='))
+        }
+        None => labels.is_some_and(|labels| labels.contains_key(wanted.trim())),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{Pod, bears};
+
+    #[test]
+    fn a_selector_asks_for_every_label() {
+        let pod: Pod =
+            serde_json::from_value(json!({ "metadata": { "labels": { "app": "web", "tier": "x" } } }))
+                .unwrap();
+        assert!(bears(&pod, "app=web") && bears(&pod, "app==web,tier=x") && bears(&pod, "tier"));
+        assert!(!bears(&pod, "app=web,tier=y") && !bears(&pod, "zone"));
+    }
+}
