@@ -148,7 +148,8 @@ impl Driver {
         }
         for change in changes {
             let answer = self.haproxy.tell(&change, CHECKED, TRACKING).await?;
-            tracing::info!("{change} ({answer})");
+            tracing::info!("{change}");
+            tracing::debug!("HAProxy: {answer}");
         }
         Ok(())
     }
