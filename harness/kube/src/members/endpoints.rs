@@ -166,9 +166,12 @@ mod tests {
 
     #[test]
     fn an_address_in_two_slices_is_one_member_and_the_better_word_counts() {
-        let gone = json!([{ "addresses": ["10.0.0.1"], "conditions": { "ready": false, "terminating": true } }]);
+        let gone =
+            json!([{ "addresses": ["10.0.0.1"], "conditions": { "ready": false, "terminating": true } }]);
         let ready = json!([{ "addresses": ["10.0.0.1"], "conditions": { "ready": true } }]);
-        for slices in [[slice("a", gone.clone()), slice("b", ready.clone())], [slice("a", ready), slice("b", gone)]] {
+        for slices in
+            [[slice("a", gone.clone()), slice("b", ready.clone())], [slice("a", ready), slice("b", gone)]]
+        {
             assert_eq!(listed(slices), Members::from([(at("10.0.0.1:8000"), Standing::Ready)]));
         }
     }

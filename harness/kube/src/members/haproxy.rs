@@ -50,7 +50,12 @@ impl HAProxy {
     }
 
     /// Makes one change in both backends.
-    pub(super) async fn tell(&self, change: &Change, checked: &str, tracking: &str) -> Result<String, Silent> {
+    pub(super) async fn tell(
+        &self,
+        change: &Change,
+        checked: &str,
+        tracking: &str,
+    ) -> Result<String, Silent> {
         let answer = self.ask(&commands(change, checked, tracking)).await?;
         Ok(answer.split('\n').filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; "))
     }
