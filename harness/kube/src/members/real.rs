@@ -7,10 +7,13 @@ use tokio::process::{Child, Command};
 
 use super::*;
 
+fn deploy(file: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy").join(file)).unwrap()
+}
+
 /// The deployed configuration, on this machine's own ports and in a private folder.
 fn config(folder: &Path) -> String {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/base/ingress/haproxy.cfg");
-    let mut text = fs::read_to_string(file).unwrap();
+    let mut text = deploy("base/ingress/haproxy.cfg");
     for deployed in [":8080", ":8404", "127.0.0.1:9999"] {
         let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         assert!(text.contains(deployed), "{deployed} is not in the configuration");
@@ -62,6 +65,27 @@ async fn becomes(haproxy: &HAProxy, wanted: &[(&str, &str)]) {
         assert!(began.elapsed() < Duration::from_secs(5), "wanted {wanted:?}, got {used:?}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+#[test]
+fn the_rules_in_a_cluster_are_those_of_local_processes() {
+    let (local, cluster) = (deploy("haproxy.cfg"), deploy("base/ingress/haproxy.cfg"));
+    let here: Vec<&str> = cluster.lines().map(str::trim).collect();
+    // What differs is meant to: addresses, servers, and how long an end may take.
+    let meant = ["#", "bind", "server ", "{%", "hard-stop-after"];
+    let rules =
+        local.lines().map(str::trim).filter(|line| !meant.iter().any(|start| line.starts_with(start)));
+    let missing: Vec<&str> = rules.filter(|line| !here.contains(line)).collect();
+    assert_eq!(missing, Vec::<&str>::new());
+    let safe = "/api/v1/";
+    let routes = |text: &str, of: &str| -> String {
+        let line = text.lines().find(|line| line.contains(of)).unwrap();
+        line[line.find(safe).unwrap()..].split([' ', '}']).next().unwrap().to_owned()
+    };
+    assert_eq!(
+        routes(&deploy("system.yml"), "SAFE_ROUTES:"),
+        routes(&deploy("base/ingress/deployment.yml"), "SAFE_ROUTES,")
+    );
 }
 
 #[tokio::test]
