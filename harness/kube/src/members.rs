@@ -5,6 +5,8 @@
 
 mod endpoints;
 mod haproxy;
+#[cfg(test)]
+mod real;
 mod slots;
 
 use std::{path::PathBuf, time::Duration};
@@ -13,7 +15,7 @@ use futures::{Stream, StreamExt};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::{
     Api, Client, Config,
-    runtime::{WatchStreamExt, watcher},
+    runtime::{WatchStreamExt, utils::Backoff, watcher},
 };
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -26,6 +28,10 @@ const CHECKED: &str = "retried";
 const TRACKING: &str = "once";
 /// How soon a HAProxy that restarted, and forgot its members, is told again.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// How long one watch lasts: a connection whose other end is gone without a word is noticed soon after.
+const WATCH_FOR_SECS: u32 = 30;
+/// How long any other answer of the API server may take.
+const READ_WITHIN: Duration = Duration::from_secs(40);
 
 /// What the sidecar follows, and where HAProxy listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,11 +91,29 @@ impl Options {
 pub async fn follow(options: &Options) -> Result<(), MembersError> {
     // Another library may have installed one already; either will do.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let client = Client::try_from(Config::incluster()?)?;
-    let slices: Api<EndpointSlice> = Api::default_namespaced(client);
+    let mut config = Config::incluster()?;
+    config.read_timeout = Some(READ_WITHIN);
+    let slices: Api<EndpointSlice> = Api::default_namespaced(Client::try_from(config)?);
     let of_service = format!("kubernetes.io/service-name={}", options.service);
-    let events = watcher(slices, watcher::Config::default().labels(&of_service)).default_backoff();
+    let wanted = watcher::Config::default().labels(&of_service).timeout(WATCH_FOR_SECS);
+    let events = watcher(slices, wanted).backoff(Steady);
     keep(events, Endpoints::new(&options.port), HAProxy::new(&options.socket)).await
+}
+
+/// The pause before a watch is begun again. It does not grow: members are followed soon after an outage of any length,
+/// and there are too few ingresses to be a burden.
+struct Steady;
+
+impl Iterator for Steady {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        Some(Duration::from_secs(1))
+    }
+}
+
+impl Backoff for Steady {
+    fn reset(&mut self) {}
 }
 
 async fn keep(
@@ -99,14 +123,22 @@ async fn keep(
 ) -> Result<(), MembersError> {
     tokio::pin!(events);
     let mut driver = Driver { haproxy, silent: false };
+    let mut deaf = false;
     let mut look = interval(LOOK_EVERY);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             event = events.next() => match event {
-                Some(Ok(event)) => endpoints.hear(event),
-                // What was known stays in force; the watch is begun again by itself.
-                Some(Err(error)) => tracing::warn!("the watch of the endpoints: {error}"),
+                Some(Ok(event)) => {
+                    deaf = false;
+                    endpoints.hear(event);
+                }
+                // What was known stays in force; the watch is begun again by itself. Said once, not every second.
+                Some(Err(error)) if !deaf => {
+                    deaf = true;
+                    tracing::warn!("the watch of the endpoints: {error}");
+                }
+                Some(Err(_)) => {}
                 None => return Err(MembersError::Ended),
             },
             _ = look.tick() => {}
@@ -148,7 +180,8 @@ impl Driver {
         }
         for change in changes {
             let answer = self.haproxy.tell(&change, CHECKED, TRACKING).await?;
-            tracing::info!("{change} ({answer})");
+            tracing::info!("{change}");
+            tracing::debug!("HAProxy: {answer}");
         }
         Ok(())
     }

@@ -11,13 +11,14 @@ use super::faults::chain;
 /// Runs until it is told to end.
 pub(super) fn sidecar(args: &[OsString]) -> ExitCode {
     crate::cli::log_to_stderr();
-    let options = match Options::parse(args.iter().map(|arg| arg.to_str().unwrap_or("an argument that is no text"))) {
-        Ok(options) => options,
-        Err(error) => {
-            tracing::error!("{error}");
-            return ExitCode::from(Outcome::BadScenario.exit_code());
-        }
-    };
+    let options =
+        match Options::parse(args.iter().map(|arg| arg.to_str().unwrap_or("an argument that is no text"))) {
+            Ok(options) => options,
+            Err(error) => {
+                tracing::error!("{error}");
+                return ExitCode::from(Outcome::BadScenario.exit_code());
+            }
+        };
     match serve(&options) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
