@@ -8,6 +8,7 @@
 //! - [`tools`](mod@tools): the objects that bring agents, eyes and the janitor into a cluster
 //! - [`documents`], [`apply`]: objects are read from manifests, put into a cluster, and taken out
 //! - [`wait`]: rollouts, and why one does not come
+//! - [`members`]: the sidecar that keeps an HAProxy's servers equal to the endpoints of a Service
 //!
 //! Invariants:
 //!
@@ -24,6 +25,7 @@ pub mod eye;
 pub mod idle;
 pub mod line;
 pub mod lines;
+pub mod members;
 mod retry;
 #[cfg(test)]
 mod staged;

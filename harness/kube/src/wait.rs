@@ -2,7 +2,7 @@
 
 use std::{pin::pin, time::Duration};
 
-use futures::{StreamExt, future::try_join_all};
+use futures_util::{StreamExt, future::try_join_all};
 use gauntlet_core::port::Trouble;
 use k8s_openapi::{
     NamespaceResourceScope,

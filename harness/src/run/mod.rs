@@ -13,6 +13,7 @@ pub mod faults;
 mod guard;
 pub mod heal;
 mod load;
+mod members;
 pub mod overrides;
 mod prove;
 mod provenance;
@@ -34,6 +35,8 @@ use crate::report::console::Style;
 const LOAD_WORD: &str = "__load";
 /// What makes this binary the watchdog of a run.
 const WATCH_WORD: &str = "__watch";
+/// What makes this binary the sidecar of an ingress in a cluster.
+const MEMBERS_WORD: &str = "__members";
 
 /// How a scenario is run.
 #[derive(Debug, Clone)]
@@ -100,7 +103,7 @@ pub fn blocking(scenario: &Path, options: &Options) -> Done {
     }
 }
 
-/// The parts that this binary plays when the harness starts it again: load process, watchdog, agent, eye.
+/// The parts that this binary plays beside the command: load process, watchdog, an ingress' sidecar, agent, eye.
 pub fn hidden(args: &[OsString]) -> Option<ExitCode> {
     let word = args.get(1)?.to_str()?;
     match word {
@@ -113,6 +116,7 @@ pub fn hidden(args: &[OsString]) -> Option<ExitCode> {
             Some(if ended.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
         WATCH_WORD => Some(takeover::watchdog(args.get(2)?.to_str()?)),
+        MEMBERS_WORD => Some(members::sidecar(&args[2..])),
         gauntlet_kube::agent::WORD => Some(ended(gauntlet_kube::agent::run())),
         gauntlet_kube::eye::WORD => Some(ended(gauntlet_kube::eye::run())),
         gauntlet_kube::idle::WORD => Some(ended(idle())),

@@ -27,10 +27,17 @@ fn sources(dir: &Path) -> Vec<PathBuf> {
 }
 
 fn all_sources() -> Vec<PathBuf> {
-    ["harness/core/src", "harness/kube/src", "harness/load/src", "harness/src", "service/engine/src", "service/src"]
-        .iter()
-        .flat_map(|dir| sources(&root().join(dir)))
-        .collect()
+    [
+        "harness/core/src",
+        "harness/kube/src",
+        "harness/load/src",
+        "harness/src",
+        "service/engine/src",
+        "service/src",
+    ]
+    .iter()
+    .flat_map(|dir| sources(&root().join(dir)))
+    .collect()
 }
 
 /// The part of a file that is not tests.
