@@ -8,6 +8,7 @@
 //! - [`tools`](mod@tools): the objects that bring agents, eyes and the janitor into a cluster
 //! - [`documents`], [`apply`]: objects are read from manifests, put into a cluster, and taken out
 //! - [`wait`]: rollouts, and why one does not come
+//! - [`cluster`]: kind clusters of this machine, and the tools on any cluster
 //! - [`members`]: the sidecar that keeps an HAProxy's servers equal to the endpoints of a Service
 //!
 //! Invariants:
@@ -19,6 +20,7 @@
 pub mod agent;
 pub mod apply;
 pub mod client;
+pub mod cluster;
 mod desk;
 mod documents;
 pub mod eye;
@@ -36,6 +38,7 @@ pub mod wait;
 pub use apply::Applier;
 pub use client::{connect, in_cluster};
 pub use documents::documents;
+pub use kube::Client;
 pub use line::{Line, Part};
 pub use lines::Lines;
 pub use retry::retry;
