@@ -1,6 +1,8 @@
 //! Agent and eye on a real cluster: runs when GAUNTLET_KUBE_TESTS names a kubeconfig of a cluster that has the tools.
 //! GAUNTLET_KUBE_TEST_IMAGE names an image with a shell that the nodes have.
 
+#![cfg(test)]
+
 use std::{
     collections::BTreeSet,
     env,

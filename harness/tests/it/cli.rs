@@ -14,7 +14,17 @@ use serde_json::Value;
 
 use crate::stage::root;
 
-const COMMANDS: [&str; 9] = ["run", "gate", "plan", "replay", "list", "schema", "doctor", "status", "heal"];
+const COMMANDS: [&str; 11] =
+    ["run", "gate", "plan", "replay", "list", "schema", "doctor", "status", "heal", "cluster", "images"];
+/// Commands of commands.
+const BENEATH: [(&str, &str); 6] = [
+    ("cluster", "up"),
+    ("cluster", "down"),
+    ("cluster", "status"),
+    ("cluster", "install"),
+    ("cluster", "uninstall"),
+    ("images", "build"),
+];
 
 /// A place of its own, and the command run there.
 struct Shell(tempfile::TempDir);
@@ -64,6 +74,10 @@ fn help_is_as_a_person_reads_it() {
     for command in COMMANDS {
         text += &format!("\n$ gauntlet {command} --help\n{}", shell.right(&[command, "--help"]));
     }
+    for (command, beneath) in BENEATH {
+        let help = shell.right(&[command, beneath, "--help"]);
+        text += &format!("\n$ gauntlet {command} {beneath} --help\n{help}");
+    }
     insta::assert_snapshot!("help", text);
 }
 
@@ -112,7 +126,7 @@ fn the_doctor_says_what_is_missing_and_how_to_get_it() {
 fn a_mistake_in_the_command_is_told_and_starts_nothing() {
     let shell = Shell::new();
     let hello = "examples/hello/steady.yml";
-    let cases: [(&[&str], &str); 12] = [
+    let cases: [(&[&str], &str); 16] = [
         (&[], "Usage: gauntlet <COMMAND>"),
         (&["rum"], "'run'"),
         (&["run"], "<SCENARIOS>..."),
@@ -125,6 +139,10 @@ fn a_mistake_in_the_command_is_told_and_starts_nothing() {
         (&["plan", hello, "--endpoint", "192.0.2.1:80"], "--allow-host 192.0.2.1"),
         (&["list", "faulst"], "'faults'"),
         (&["replay", "nowhere"], "nowhere"),
+        (&["cluster", "up", "--config", "nowhere.yml"], "nowhere.yml: no such file"),
+        (&["cluster", "down", "--name", "../up"], "lower-case letters"),
+        (&["cluster", "install"], "--context <CONTEXT>"),
+        (&["cluster", "status", "--kubeconfig", "x"], "--context <CONTEXT>"),
     ];
     for (args, why) in cases {
         let (code, text) = shell.gauntlet(args);
@@ -132,6 +150,19 @@ fn a_mistake_in_the_command_is_told_and_starts_nothing() {
         assert!(text.contains(why), "{args:?}: {text}");
         assert!(!text.contains('\u{1b}'), "{args:?} prints colours into a pipe");
     }
+}
+
+#[test]
+fn what_a_cluster_needs_and_is_not_there_is_told() {
+    let shell = Shell::new();
+    let (code, told) = shell.gauntlet(&["cluster", "status", "--name", "none"]);
+    let why = "there is none; `gauntlet cluster up` makes it, `--context` names another";
+    assert_eq!((code, told), (4, format!("error: [dir]/gauntlet/clusters/none.kubeconfig failed: {why}\n")));
+    let kubeconfig = shell.write("kubeconfig", "{ apiVersion: v1, kind: Config }");
+    let (code, told) =
+        shell.gauntlet(&["cluster", "install", "--context", "none", "--kubeconfig", &kubeconfig]);
+    assert_eq!(code, 4, "{told}");
+    assert!(told.starts_with("error: context none of [dir]/kubeconfig failed: "), "{told}");
 }
 
 #[test]

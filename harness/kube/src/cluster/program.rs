@@ -66,7 +66,7 @@ impl Call {
     fn shown(&self) -> String {
         let program = self.program.display();
         // What follows is often a long list of files.
-        let args: Vec<_> = self.args.iter().take(4).map(String::as_str).collect();
+        let args: Vec<_> = self.args.iter().take(8).map(String::as_str).collect();
         format!("{program} {}", args.join(" ")).trim_end().to_owned()
     }
 
@@ -81,10 +81,11 @@ impl Call {
     }
 }
 
-// The reason comes last.
+// The reason comes last, from `ERROR` on where a program says so.
 fn last_lines(text: &str) -> String {
     let lines: Vec<_> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    lines[lines.len().saturating_sub(5)..].join(" | ")
+    let error = lines.iter().rposition(|line| line.to_lowercase().starts_with("error"));
+    lines[error.unwrap_or(0).max(lines.len().saturating_sub(5))..].join(" | ")
 }
 
 #[cfg(test)]
@@ -117,5 +118,7 @@ mod tests {
     #[test]
     fn the_last_lines_are_told() {
         assert_eq!(last_lines("1\n2\n\n3\n4\n5\n6\n"), "2 | 3 | 4 | 5 | 6");
+        assert_eq!(last_lines("begun\nERROR: no\n  because\n"), "ERROR: no | because");
+        assert_eq!(last_lines(""), "");
     }
 }
