@@ -38,8 +38,13 @@ impl Shell {
     fn gauntlet(&self, args: &[&str]) -> (i32, String) {
         let mut command = Command::new(env!("CARGO_BIN_EXE_gauntlet"));
         command.args(args).current_dir(root()).env("XDG_STATE_HOME", self.0.path()).stdin(Stdio::null());
-        let output =
-            command.env("NO_COLOR", "1").env_remove("COLUMNS").env_remove("RUST_LOG").output().unwrap();
+        let output = command
+            .env("NO_COLOR", "1")
+            .env_remove("COLUMNS")
+            .env_remove("RUST_LOG")
+            .env_remove("GAUNTLET_ADDON")
+            .output()
+            .unwrap();
         let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
         (output.status.code().unwrap(), self.redact(&text))
     }
@@ -126,7 +131,7 @@ fn the_doctor_says_what_is_missing_and_how_to_get_it() {
 fn a_mistake_in_the_command_is_told_and_starts_nothing() {
     let shell = Shell::new();
     let hello = "examples/hello/steady.yml";
-    let cases: [(&[&str], &str); 16] = [
+    let cases: [(&[&str], &str); 17] = [
         (&[], "Usage: gauntlet <COMMAND>"),
         (&["rum"], "'run'"),
         (&["run"], "<SCENARIOS>..."),
@@ -140,6 +145,10 @@ fn a_mistake_in_the_command_is_told_and_starts_nothing() {
         (&["list", "faulst"], "'faults'"),
         (&["replay", "nowhere"], "nowhere"),
         (&["cluster", "up", "--config", "nowhere.yml"], "nowhere.yml: no such file"),
+        (
+            &["cluster", "up", "--config", "README.md", "--with", "nonsense"],
+            "let GAUNTLET_ADDON name a program",
+        ),
         (&["cluster", "down", "--name", "../up"], "lower-case letters"),
         (&["cluster", "install"], "--context <CONTEXT>"),
         (&["cluster", "status", "--kubeconfig", "x"], "--context <CONTEXT>"),

@@ -43,7 +43,7 @@ const KNOWN: [Known; 5] = [
         namespace: "cert-manager",
         deployments: &["cert-manager", "cert-manager-cainjector", "cert-manager-webhook"],
     },
-    // Upstream publishes no single manifest of these.
+    // Upstream publishes no single manifest of these, so only what they bring is known.
     Known { name: "traefik", manifest: None, namespace: "traefik", deployments: &["traefik"] },
     Known {
         name: "prometheus",
@@ -62,6 +62,15 @@ const KNOWN: [Known; 5] = [
 /// kind's kubelets sign their own certificates, and a test wants to see use within seconds.
 const METRICS_ARGS: [&str; 3] =
     ["--kubelet-insecure-tls", "--metric-resolution=10s", "--kubelet-request-timeout=5s"];
+
+const NO_MANIFEST: &str =
+    "no single manifest of it is known; let GAUNTLET_ADDON name a program that installs it";
+
+/// Why an add-on cannot be installed without a program.
+pub(super) fn mistake(name: &str) -> Option<String> {
+    let from_upstream = KNOWN.iter().any(|known| known.name == name && known.manifest.is_some());
+    (!from_upstream).then(|| format!("add-on {name}: {NO_MANIFEST}"))
+}
 
 /// Installs an add-on and waits until it is ready; says how it came.
 pub(super) async fn ensure(
@@ -82,10 +91,7 @@ pub(super) async fn ensure(
             call.with("CLUSTER", &kind.name).within(INSTALL).run().await?;
         }
         (None, Some(manifest)) => from_manifest(kind, client, manifest).await?,
-        (None, None) => {
-            let why = "upstream publishes no single manifest of it; let GAUNTLET_ADDON name a program that installs it";
-            return Err(Trouble::refused(format!("add-on {name}"), why));
-        }
+        (None, None) => return Err(Trouble::refused(format!("add-on {name}"), NO_MANIFEST)),
     }
     if let Some(known) = known {
         rolled(client, known, READY).await?;
@@ -130,8 +136,17 @@ fn for_kind(object: &mut DynamicObject) {
 mod tests {
     use serde_json::json;
 
-    use super::for_kind;
+    use super::{ALWAYS, for_kind, mistake};
     use crate::documents::documents;
+
+    #[test]
+    fn an_add_on_without_a_manifest_needs_a_program() {
+        assert_eq!(mistake(ALWAYS), None);
+        assert_eq!(mistake("cert-manager"), None);
+        for name in ["traefik", "nonsense"] {
+            assert!(mistake(name).unwrap().starts_with(&format!("add-on {name}: no single manifest")));
+        }
+    }
 
     #[test]
     fn metrics_server_is_told_how_kubelets_sign_once() {

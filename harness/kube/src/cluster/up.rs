@@ -35,6 +35,17 @@ pub struct Up {
     pub version: String,
 }
 
+impl Up {
+    /// What is asked for and cannot be had, before anything is done.
+    pub fn mistake(&self) -> Option<String> {
+        if !self.config.is_file() {
+            return Some(format!("{}: no such file; `--config` names another", self.config.display()));
+        }
+        let program = self.addon_program.is_some();
+        self.addons.iter().filter(|_| !program).find_map(|name| addon::mistake(name))
+    }
+}
+
 /// Brings the cluster up, or finds it up. What goes wrong leaves diagnostics, and says where.
 pub async fn up(up: &Up, say: Say<'_>) -> Result<(), Trouble> {
     programs().await?;

@@ -32,10 +32,6 @@ impl Args {
             Ok(kind) => kind,
             Err(outcome) => return outcome,
         };
-        if !self.config.is_file() {
-            complain(format!("error: {}: no such file; `--config` names another", self.config.display()));
-            return Outcome::BadScenario;
-        }
         let version = env!("CARGO_PKG_VERSION");
         let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let wanted = Up {
@@ -47,6 +43,10 @@ impl Args {
             addon_program: set("GAUNTLET_ADDON").map(PathBuf::from),
             version: version.into(),
         };
+        if let Some(mistake) = wanted.mistake() {
+            complain(format!("error: {mistake}"));
+            return Outcome::BadScenario;
+        }
         blocking(async {
             up(&wanted, &|line| say(line)).await?;
             say(format!("export KUBECONFIG={}", wanted.kind.kubeconfig().display()));
