@@ -76,10 +76,7 @@ impl Applier {
             self.mark(&mut object, &scope);
             let api = self.api(&object, &resource, &scope);
             let name = object.metadata.name.clone().unwrap_or_default();
-            let params = PatchParams::apply(FIELD_MANAGER).force();
-            let what = format!("applying {}", called(&object));
-            let patch = Patch::Apply(&object);
-            let mut there = retry(until, what, || api.patch(&name, &params, &patch)).await?;
+            let mut there = self.put(&api, &name, &object, until).await?;
             // What one server answers has no kind, now and then.
             there.types = object.types.clone();
             if is_definition(&there) {
@@ -88,6 +85,40 @@ impl Applier {
             applied.push(there);
         }
         Ok(applied)
+    }
+
+    // One that is on its way out would take the new one with it: it goes first.
+    async fn put(
+        &self,
+        api: &Api<DynamicObject>,
+        name: &str,
+        object: &DynamicObject,
+        until: Instant,
+    ) -> Result<DynamicObject, Trouble> {
+        let what = format!("applying {}", called(object));
+        let (params, patch) = (PatchParams::apply(FIELD_MANAGER).force(), Patch::Apply(object));
+        loop {
+            let there = retry(until, &what, || api.patch(name, &params, &patch)).await?;
+            if there.metadata.deletion_timestamp.is_none() {
+                return Ok(there);
+            }
+            self.absent(api, name, &what, until).await?;
+        }
+    }
+
+    async fn absent(
+        &self,
+        api: &Api<DynamicObject>,
+        name: &str,
+        what: &str,
+        until: Instant,
+    ) -> Result<(), Trouble> {
+        let absent = await_condition(api.clone(), name, |seen: Option<&DynamicObject>| seen.is_none());
+        match timeout_at(until, absent).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) => Err(Trouble::failed(what, error)),
+            Err(_) => Err(Trouble::failed(what, format!("it is still there after {:?}", self.limit))),
+        }
     }
 
     /// Deletes the objects, in the reverse order, and waits until they are gone. What is not there is gone.
@@ -106,12 +137,7 @@ impl Applier {
                 ..DeleteParams::default()
             };
             retry(until, &what, || gone(&api, &name, &params)).await?;
-            let gone = await_condition(api, &name, |seen: Option<&DynamicObject>| seen.is_none());
-            match timeout_at(until, gone).await {
-                Ok(Ok(_)) => {}
-                Ok(Err(error)) => return Err(Trouble::failed(what, error)),
-                Err(_) => return Err(Trouble::failed(what, format!("still there after {:?}", self.limit))),
-            }
+            self.absent(&api, &name, &what, until).await?;
         }
         Ok(())
     }

@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn silence_ends_the_line() {
-        let (far, near): (OwnedFd, OwnedFd) = rustix::pipe::pipe().map(|(r, w)| (r, w)).unwrap();
+        let (far, near): (OwnedFd, OwnedFd) = rustix::pipe::pipe().unwrap();
         let mut quiet = Quiet { input: File::from(far), limit: Duration::ZERO };
         assert_eq!(quiet.read(&mut [0; 8]).unwrap(), 0);
         rustix::io::write(&near, b"1\n").unwrap();

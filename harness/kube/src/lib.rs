@@ -10,6 +10,7 @@
 //! - [`wait`]: rollouts, and why one does not come
 //! - [`site`]: where a run stands; [`target`]: acts there; [`witness`]: sees; [`ledger`], [`hold`]: what is in force, and who
 //!   holds the run
+//! - [`cluster`]: kind clusters of this machine, and the tools on any cluster
 //! - [`members`]: the sidecar that keeps an HAProxy's servers equal to the endpoints of a Service
 //!
 //! Invariants:
@@ -21,6 +22,7 @@
 pub mod agent;
 pub mod apply;
 pub mod client;
+pub mod cluster;
 mod desk;
 mod documents;
 pub mod eye;
@@ -52,6 +54,7 @@ pub use client::{connect, in_cluster};
 pub use documents::documents;
 pub use hold::Hold;
 pub use ledger::KubeLedger;
+pub use kube::Client;
 pub use line::{Line, Part};
 pub use lines::Lines;
 pub use queries::KubeQueries;

@@ -3,7 +3,7 @@
 
 use std::{fmt, time::Duration};
 
-use futures::FutureExt;
+use futures_util::FutureExt;
 use gauntlet_core::{act::Signal, port::Trouble};
 use k8s_openapi::{api::core::v1::Pod, apimachinery::pkg::apis::meta::v1::Status};
 use kube::{

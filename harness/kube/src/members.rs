@@ -11,7 +11,7 @@ mod slots;
 
 use std::{path::PathBuf, time::Duration};
 
-use futures::{Stream, StreamExt};
+use futures_util::{Stream, StreamExt};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::{
     Api, Client, Config,

@@ -2,13 +2,13 @@
 
 use std::{pin::pin, time::Duration};
 
-use futures::{StreamExt, future::try_join_all};
+use futures_util::{StreamExt, future::try_join_all};
 use gauntlet_core::port::Trouble;
 use k8s_openapi::{
     NamespaceResourceScope,
     api::{
         apps::v1::{DaemonSet, Deployment, StatefulSet},
-        core::v1::{ContainerStatus, Pod},
+        core::v1::{ContainerStateTerminated, ContainerStatus, Pod},
     },
     apimachinery::pkg::apis::meta::v1::LabelSelector,
 };
@@ -135,17 +135,26 @@ pub fn reasons(pod: &Pod) -> Vec<String> {
 
 fn of_container(status: &ContainerStatus) -> Option<String> {
     let state = status.state.as_ref()?;
-    let name = &status.name;
-    if let Some(waiting) = &state.waiting {
-        let reason = waiting.reason.as_deref().filter(|reason| *reason != "PodInitializing")?;
-        let before = status.last_state.as_ref().and_then(|last| last.terminated.as_ref());
-        let before = before.map(|end| format!(" (ended with code {} before)", end.exit_code));
-        let before = before.unwrap_or_default();
-        return Some(format!("container {name}: {}{before}", said(reason, waiting.message.as_deref())));
-    }
-    let end = state.terminated.as_ref().filter(|end| end.exit_code != 0)?;
-    let reason = end.reason.as_deref().unwrap_or("ended");
-    Some(format!("container {name}: {} (code {})", said(reason, end.message.as_deref()), end.exit_code))
+    let before = status.last_state.as_ref().and_then(|last| last.terminated.as_ref());
+    let why = match (&state.waiting, &state.terminated) {
+        (Some(waiting), _) => {
+            let reason = waiting.reason.as_deref().filter(|reason| *reason != "PodInitializing")?;
+            match before {
+                // How it ended says more than that it will be started again.
+                Some(before) => format!("{reason} ({})", end(before)),
+                None => said(reason, waiting.message.as_deref()),
+            }
+        }
+        (None, Some(ended)) if ended.exit_code != 0 => end(ended),
+        _ => return None,
+    };
+    Some(format!("container {}: {why}", status.name))
+}
+
+fn end(of: &ContainerStateTerminated) -> String {
+    let reason = of.reason.as_deref().unwrap_or("ended");
+    let last = of.message.as_deref().and_then(|text| text.lines().rev().find(|line| !line.trim().is_empty()));
+    said(&format!("{reason}, code {}", of.exit_code), last)
 }
 
 fn said(reason: &str, message: Option<&str>) -> String {
@@ -297,10 +306,11 @@ mod tests {
         let pull = json!({ "waiting": { "reason": "ImagePullBackOff", "message": "no such image" } });
         assert_eq!(pod(container(pull, json!({}))), ["container app: ImagePullBackOff: no such image"]);
         let crash = json!({ "waiting": { "reason": "CrashLoopBackOff" } });
-        let before = json!({ "terminated": { "exitCode": 3 } });
+        let before =
+            json!({ "terminated": { "exitCode": 3, "reason": "Error", "message": "begun\nno such word\n" } });
         assert_eq!(
             pod(container(crash, before)),
-            ["container app: CrashLoopBackOff (ended with code 3 before)"]
+            ["container app: CrashLoopBackOff (Error, code 3: no such word)"]
         );
         let condition = |kind: &str, reason: &str| json!({ "type": kind, "status": "False", "reason": reason, "message": "no node fits" });
         assert_eq!(

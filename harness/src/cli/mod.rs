@@ -7,9 +7,11 @@ use gauntlet_core::outcome::Outcome;
 
 use crate::report::console::Style;
 
+mod cluster;
 mod doctor;
 mod gate;
 mod heal;
+mod images;
 mod list;
 mod plan;
 mod replay;
@@ -39,6 +41,8 @@ enum Command {
     Doctor(doctor::Args),
     Status(status::Args),
     Heal(heal::Args),
+    Cluster(cluster::Args),
+    Images(images::Args),
 }
 
 /// Runs the command line. What a process is told behind its name by the harness itself is no command.
@@ -66,6 +70,8 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Doctor(args) => args.run(),
         Command::Status(args) => args.run(),
         Command::Heal(args) => args.run(),
+        Command::Cluster(args) => args.run(),
+        Command::Images(args) => args.run(),
     };
     ExitCode::from(outcome.exit_code())
 }

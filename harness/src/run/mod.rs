@@ -106,7 +106,7 @@ pub fn blocking(scenario: &Path, options: &Options) -> Done {
     }
 }
 
-/// The parts that this binary plays beside the command: load process, watchdog, agent, eye, an ingress' sidecar.
+/// The parts that this binary plays beside the command: load process, watchdog, an ingress' sidecar, agent, eye.
 pub fn hidden(args: &[OsString]) -> Option<ExitCode> {
     let word = args.get(1)?.to_str()?;
     match word {
@@ -119,10 +119,10 @@ pub fn hidden(args: &[OsString]) -> Option<ExitCode> {
             Some(if ended.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
         WATCH_WORD => Some(takeover::watchdog(args.get(2)?.to_str()?)),
+        MEMBERS_WORD => Some(members::sidecar(&args[2..])),
         gauntlet_kube::agent::WORD => Some(ended(gauntlet_kube::agent::run())),
         gauntlet_kube::eye::WORD => Some(ended(gauntlet_kube::eye::run())),
         gauntlet_kube::idle::WORD => Some(ended(idle())),
-        MEMBERS_WORD => Some(members::sidecar(&args[2..])),
         _ => None,
     }
 }

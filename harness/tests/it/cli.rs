@@ -14,7 +14,17 @@ use serde_json::Value;
 
 use crate::stage::root;
 
-const COMMANDS: [&str; 9] = ["run", "gate", "plan", "replay", "list", "schema", "doctor", "status", "heal"];
+const COMMANDS: [&str; 11] =
+    ["run", "gate", "plan", "replay", "list", "schema", "doctor", "status", "heal", "cluster", "images"];
+/// Commands of commands.
+const BENEATH: [(&str, &str); 6] = [
+    ("cluster", "up"),
+    ("cluster", "down"),
+    ("cluster", "status"),
+    ("cluster", "install"),
+    ("cluster", "uninstall"),
+    ("images", "build"),
+];
 
 /// A place of its own, and the command run there.
 struct Shell(tempfile::TempDir);
@@ -28,8 +38,13 @@ impl Shell {
     fn gauntlet(&self, args: &[&str]) -> (i32, String) {
         let mut command = Command::new(env!("CARGO_BIN_EXE_gauntlet"));
         command.args(args).current_dir(root()).env("XDG_STATE_HOME", self.0.path()).stdin(Stdio::null());
-        let output =
-            command.env("NO_COLOR", "1").env_remove("COLUMNS").env_remove("RUST_LOG").output().unwrap();
+        let output = command
+            .env("NO_COLOR", "1")
+            .env_remove("COLUMNS")
+            .env_remove("RUST_LOG")
+            .env_remove("GAUNTLET_ADDON")
+            .output()
+            .unwrap();
         let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
         (output.status.code().unwrap(), self.redact(&text))
     }
@@ -63,6 +78,10 @@ fn help_is_as_a_person_reads_it() {
     let mut text = shell.right(&["--help"]);
     for command in COMMANDS {
         text += &format!("\n$ gauntlet {command} --help\n{}", shell.right(&[command, "--help"]));
+    }
+    for (command, beneath) in BENEATH {
+        let help = shell.right(&[command, beneath, "--help"]);
+        text += &format!("\n$ gauntlet {command} {beneath} --help\n{help}");
     }
     insta::assert_snapshot!("help", text);
 }
@@ -112,7 +131,7 @@ fn the_doctor_says_what_is_missing_and_how_to_get_it() {
 fn a_mistake_in_the_command_is_told_and_starts_nothing() {
     let shell = Shell::new();
     let hello = "examples/hello/steady.yml";
-    let cases: [(&[&str], &str); 12] = [
+    let cases: [(&[&str], &str); 17] = [
         (&[], "Usage: gauntlet <COMMAND>"),
         (&["rum"], "'run'"),
         (&["run"], "<SCENARIOS>..."),
@@ -125,6 +144,14 @@ fn a_mistake_in_the_command_is_told_and_starts_nothing() {
         (&["plan", hello, "--endpoint", "192.0.2.1:80"], "--allow-host 192.0.2.1"),
         (&["list", "faulst"], "'faults'"),
         (&["replay", "nowhere"], "nowhere"),
+        (&["cluster", "up", "--config", "nowhere.yml"], "nowhere.yml: no such file"),
+        (
+            &["cluster", "up", "--config", "README.md", "--with", "nonsense"],
+            "let GAUNTLET_ADDON name a program",
+        ),
+        (&["cluster", "down", "--name", "../up"], "lower-case letters"),
+        (&["cluster", "install"], "--context <CONTEXT>"),
+        (&["cluster", "status", "--kubeconfig", "x"], "--context <CONTEXT>"),
     ];
     for (args, why) in cases {
         let (code, text) = shell.gauntlet(args);
@@ -132,6 +159,19 @@ fn a_mistake_in_the_command_is_told_and_starts_nothing() {
         assert!(text.contains(why), "{args:?}: {text}");
         assert!(!text.contains('\u{1b}'), "{args:?} prints colours into a pipe");
     }
+}
+
+#[test]
+fn what_a_cluster_needs_and_is_not_there_is_told() {
+    let shell = Shell::new();
+    let (code, told) = shell.gauntlet(&["cluster", "status", "--name", "none"]);
+    let why = "there is none; `gauntlet cluster up` makes it, `--context` names another";
+    assert_eq!((code, told), (4, format!("error: [dir]/gauntlet/clusters/none.kubeconfig failed: {why}\n")));
+    let kubeconfig = shell.write("kubeconfig", "{ apiVersion: v1, kind: Config }");
+    let (code, told) =
+        shell.gauntlet(&["cluster", "install", "--context", "none", "--kubeconfig", &kubeconfig]);
+    assert_eq!(code, 4, "{told}");
+    assert!(told.starts_with("error: context none of [dir]/kubeconfig failed: "), "{told}");
 }
 
 #[test]

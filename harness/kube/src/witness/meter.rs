@@ -126,7 +126,7 @@ impl KubeMeter {
             self.eyes.ask(node, &eye::Question { containers }).await
         });
         let (mut seen, mut troubles) = (BTreeMap::new(), vec![]);
-        for answer in futures::future::join_all(asked).await {
+        for answer in futures_util::future::join_all(asked).await {
             match answer {
                 Ok(answer) => {
                     let ticks = answer.ticks_per_second;

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, future, sync::Arc, time::Duration};
 
-use futures::StreamExt;
+use futures_util::StreamExt;
 use gauntlet_core::{
     name::Name,
     port::Trouble,

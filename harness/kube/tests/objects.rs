@@ -1,0 +1,121 @@
+//! Objects on a real cluster: put there, waited for, taken out. Runs when GAUNTLET_KUBE_TESTS names a kubeconfig;
+//! GAUNTLET_KUBE_TEST_IMAGE names an image with a shell that the nodes have.
+
+#![cfg(test)]
+
+use std::{env, path::Path, time::Duration};
+
+use gauntlet_kube::{Applier, Client, connect, documents, wait::rollouts};
+use kube::{
+    Api,
+    core::{ApiResource, DynamicObject, GroupVersionKind},
+};
+
+/// A kind, a thing of that kind before it, and workloads that cannot come up.
+const MANIFEST: &str = r#"
+apiVersion: test.gauntlet.io/v1
+kind: Thing
+metadata: { name: one }
+spec: { size: 3 }
+---
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: { name: things.test.gauntlet.io }
+spec:
+  group: test.gauntlet.io
+  names: { kind: Thing, plural: things }
+  scope: Namespaced
+  versions:
+    - name: v1
+      served: true
+      storage: true
+      schema: { openAPIV3Schema: { type: object, x-kubernetes-preserve-unknown-fields: true } }
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: { name: fine }
+spec:
+  selector: { matchLabels: { app: fine } }
+  template:
+    metadata: { labels: { app: fine } }
+    spec:
+      terminationGracePeriodSeconds: 0
+      containers: [{ name: app, image: IMAGE, imagePullPolicy: IfNotPresent, command: [sleep, "600"] }]
+---
+{ apiVersion: v1, kind: Namespace, metadata: { name: gauntlet-objects } }
+"#;
+
+/// What a workload that does not come up must say.
+const ILL: [(&str, &str, &str); 3] = [
+    (
+        "{ containers: [{ name: app, image: IMAGE, imagePullPolicy: Never, command: [sh, -c, exit 3] }] }",
+        "Deployment",
+        "code 3",
+    ),
+    (
+        "{ containers: [{ name: app, image: none.invalid/no:1, imagePullPolicy: Never }] }",
+        "StatefulSet",
+        "ErrImageNeverPull",
+    ),
+    (
+        "{ nodeSelector: { none: such }, containers: [{ name: app, image: IMAGE }] }",
+        "Deployment",
+        "Unschedulable: 0/",
+    ),
+];
+
+async fn client() -> Option<Client> {
+    let Some(kubeconfig) = env::var_os("GAUNTLET_KUBE_TESTS").filter(|value| !value.is_empty()) else {
+        println!("NOT RUN: GAUNTLET_KUBE_TESTS names no kubeconfig");
+        return None;
+    };
+    Some(connect(Some(Path::new(&kubeconfig)), None).await.unwrap())
+}
+
+fn image() -> String {
+    env::var("GAUNTLET_KUBE_TEST_IMAGE").unwrap_or_else(|_| "busybox:1.36".into())
+}
+
+#[tokio::test]
+async fn objects_come_are_waited_for_and_go() {
+    let Some(client) = client().await else { return };
+    let manifest = || documents("the test", &MANIFEST.replace("IMAGE", &image())).unwrap();
+    let applier = Applier::new(client.clone(), Duration::from_secs(60))
+        .namespace("gauntlet-objects")
+        .label("gauntlet.io/test", "objects");
+    for round in ["the first time", "again, while the cluster still forgets"] {
+        let applied = applier.apply(manifest()).await.expect(round);
+        rollouts(&client, &applied, Duration::from_secs(60)).await.expect(round);
+        let kind = ApiResource::from_gvk(&GroupVersionKind::gvk("test.gauntlet.io", "v1", "Thing"));
+        let things: Api<DynamicObject> = Api::namespaced_with(client.clone(), "gauntlet-objects", &kind);
+        let thing = things.get("one").await.expect(round);
+        assert_eq!(thing.metadata.labels.unwrap()["gauntlet.io/test"], "objects");
+        if round == "the first time" {
+            // Nobody waits for the end of this one.
+            let api: Api<k8s_openapi::api::core::v1::Namespace> = Api::all(client.clone());
+            api.delete("gauntlet-objects", &kube::api::DeleteParams::default()).await.unwrap();
+        }
+    }
+    ill_workloads_say_why(&client).await;
+    applier.delete(manifest()).await.unwrap();
+    applier
+        .delete(manifest().into_iter().filter(|one| one.metadata.name.as_deref() == Some("fine")).collect())
+        .await
+        .unwrap();
+}
+
+async fn ill_workloads_say_why(client: &Client) {
+    let applier = Applier::new(client.clone(), Duration::from_secs(30)).namespace("gauntlet-objects");
+    for (at, (pod, kind, why)) in ILL.iter().enumerate() {
+        let pod = pod.replace("IMAGE", &image());
+        let manifest = format!(
+            "{{ apiVersion: apps/v1, kind: {kind}, metadata: {{ name: ill-{at} }}, spec: {{ selector: {{ matchLabels: \
+             {{ app: ill-{at} }} }}, template: {{ metadata: {{ labels: {{ app: ill-{at} }} }}, spec: {pod} }} }} }}"
+        );
+        let applied = applier.apply(documents("the test", &manifest).unwrap()).await.unwrap();
+        let error = rollouts(client, &applied, Duration::from_secs(6)).await.unwrap_err().to_string();
+        println!("{error}");
+        assert!(error.starts_with(&format!("rollout of {kind} gauntlet-objects/ill-{at} failed")), "{error}");
+        assert!(error.contains(why), "{error}");
+    }
+}

@@ -1,0 +1,25 @@
+//! `gauntlet cluster uninstall`: removes the tools from a cluster.
+
+use clap::Parser;
+use gauntlet_core::outcome::Outcome;
+use gauntlet_kube::cluster::uninstall;
+
+use super::{Somewhere, blocking, tools};
+use crate::cli::say;
+
+/// Removes the tools from a cluster; refused while a run is in force there.
+#[derive(Debug, Parser)]
+pub(super) struct Args {
+    #[command(flatten)]
+    at: Somewhere,
+}
+
+impl Args {
+    pub(super) fn run(self) -> Outcome {
+        blocking(async {
+            uninstall(&self.at.connect().await?, &tools(None)).await?;
+            say(format!("the tools are gone from {}", self.at.context));
+            Ok(Outcome::Passed)
+        })
+    }
+}
