@@ -165,7 +165,9 @@ impl Record {
     /// A directory that bears the run's mark on this machine, for what the harness itself starts; none: no such thing.
     pub fn private(&self) -> Option<&Path> {
         match &self.ground {
-            Ground::Local(layout) => Some(&layout.private).filter(|private| private.exists()).map(PathBuf::as_path),
+            Ground::Local(layout) => {
+                Some(&layout.private).filter(|private| private.exists()).map(PathBuf::as_path)
+            }
             Ground::Kube(_) => None,
         }
     }
@@ -272,8 +274,13 @@ fn checked(state: &Path, run: &str) -> Result<PathBuf, RecordError> {
 
 fn read(path: &Path) -> Result<Record, RecordError> {
     let bytes = fs::read(path).map_err(|source| RecordError::Io { path: path.to_owned(), source })?;
+    parse(path, &bytes)
+}
+
+/// Reads a record; `path` says where it is from.
+pub(crate) fn parse(path: &Path, bytes: &[u8]) -> Result<Record, RecordError> {
     let malformed = |source| RecordError::Malformed { path: path.to_owned(), source };
-    let value: serde_json::Value = serde_json::from_slice(&bytes).map_err(malformed)?;
+    let value: serde_json::Value = serde_json::from_slice(bytes).map_err(malformed)?;
     match value.get("format").and_then(serde_json::Value::as_u64) {
         Some(format) if format != u64::from(RECORD_FORMAT) => {
             Err(RecordError::Format { path: path.to_owned(), found: format })
@@ -300,9 +307,8 @@ mod tests {
     use std::{fs, os::unix::fs::PermissionsExt, path::Path, time::Duration};
 
     use gauntlet_core::system::System;
-use gauntlet_kube::Site;
 
-    use super::{Holder, RECORD_FORMAT, Record, RecordError};
+    use super::{Ground, Holder, RECORD_FORMAT, Record, RecordError};
     use crate::layout::Layout;
 
     fn record(run: &str) -> Record {
@@ -320,7 +326,7 @@ use gauntlet_kube::Site;
             lease: Duration::from_secs(5),
             journal: "/var/tmp/journal".into(),
             system,
-            layout,
+            ground: Ground::Local(layout),
         }
     }
 

@@ -42,6 +42,20 @@ pub async fn config(kubeconfig: Option<&Path>, context: Option<&str>) -> Result<
         .map_err(|e| failed(told(&e)))
 }
 
+/// The name of the context that is meant.
+pub fn context(kubeconfig: Option<&Path>, context: Option<&str>) -> Result<String, Trouble> {
+    if let Some(context) = context {
+        return Ok(context.to_owned());
+    }
+    let read = match kubeconfig {
+        Some(path) => Kubeconfig::read_from(path),
+        None => Kubeconfig::read(),
+    };
+    let what = kubeconfig.map_or_else(|| "kubeconfig".to_owned(), |path| path.display().to_string());
+    let read = read.map_err(|error| Trouble::failed(&what, told(&error)))?;
+    read.current_context.ok_or_else(|| Trouble::failed(what, "it has no current context; name a --context"))
+}
+
 fn client(mut config: Config) -> Result<Client, Trouble> {
     // More than one provider is linked in, and rustls panics unless one is chosen. The first choice stands.
     let _ = rustls::crypto::ring::default_provider().install_default();

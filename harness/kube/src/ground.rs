@@ -81,7 +81,7 @@ async fn deploy(
     }
     let applier = Applier::new(client.clone(), APPLIED_WITHIN);
     let applier = applier.namespace(&site.namespace).label(RUN_LABEL, &site.run);
-    applier.apply(objects).await.map(|_| ())
+    applier.apply(manifests::bound_in(&site.namespace, objects)).await.map(|_| ())
 }
 
 /// Ends the namespace and its pods, at once: the system is not wanted any more.

@@ -48,6 +48,17 @@ pub async fn render(overlay: &Path) -> Result<Rendered, Trouble> {
     Ok(Rendered { namespace_labels, objects })
 }
 
+/// Accounts that a binding names move along with the objects.
+pub(crate) fn bound_in(namespace: &str, mut objects: Vec<DynamicObject>) -> Vec<DynamicObject> {
+    let bindings = objects.iter_mut().filter(|object| kind(object) == "RoleBinding");
+    for subject in bindings.filter_map(|one| one.data.get_mut("subjects")?.as_array_mut()).flatten() {
+        if subject["kind"] == "ServiceAccount" {
+            subject["namespace"] = json!(namespace);
+        }
+    }
+    objects
+}
+
 /// Workloads that have no pods yet: a run starts its components one after the other.
 pub(crate) fn without_pods(mut objects: Vec<DynamicObject>) -> Vec<DynamicObject> {
     for object in &mut objects {
@@ -118,7 +129,7 @@ mod tests {
     use gauntlet_core::system;
     use serde_json::json;
 
-    use super::{documents, rehearse, secret, way_to, without_pods};
+    use super::{bound_in, documents, rehearse, secret, way_to, without_pods};
 
     const SYSTEM: &str = "format: 1\nname: x\nsecrets: [pass-word]\ncomponents:\n  web: { ports: [http], ready: { tcp: { port: http } } }\n\
         endpoint: { component: web, port: http }\nkube:\n  endpoint: 127.0.0.1:30080\n  secret: { name: keys, keys: { url: 'u://{{ secret.pass_word }}@h' } }\n";
@@ -148,6 +159,15 @@ mod tests {
         let objects = without_pods(documents("x", text).unwrap());
         assert_eq!(objects[0].data["spec"], json!({ "replicas": 0 }));
         assert_eq!(objects[1].data["spec"], json!({ "type": "NodePort" }));
+    }
+
+    #[test]
+    fn a_binding_names_the_account_where_it_is_now() {
+        let text = "apiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\nmetadata: { name: a }\n\
+                    subjects: [{ kind: ServiceAccount, name: a, namespace: old }, { kind: User, name: b }]\n";
+        let objects = bound_in("new", documents("x", text).unwrap());
+        let subjects = &objects[0].data["subjects"];
+        assert_eq!((&subjects[0]["namespace"], &subjects[1]["namespace"]), (&json!("new"), &json!(null)));
     }
 
     #[test]

@@ -37,7 +37,7 @@ impl Args {
             }
             What::Targets => {
                 for target in TARGETS {
-                    say(format!("{:<12} {}", target.name, target.about));
+                    say(format!("{:<12} {}", target.name(), target.about()));
                 }
             }
             What::Checks => {

@@ -167,7 +167,11 @@ pub async fn unwind(world: &World, before_ground: impl AsyncFnOnce()) -> Vec<Tro
             }
             // A ground that an earlier heal ended took everything along: nothing is started on it again.
             if stands(world).await {
-                heal(&rest, &hushed(world)).await;
+                let first: Vec<Receipt> = rest
+                    .into_iter()
+                    .filter(|receipt| world.tempo.one_by_one || !only_stops(receipt))
+                    .collect();
+                heal(&first, &hushed(world)).await;
             }
             before_ground().await;
             end_ground(&ground, world).await
@@ -216,6 +220,11 @@ async fn sweep(world: &World) -> Vec<Trouble> {
         }
     }
     vec![]
+}
+
+/// Whether all that is to be undone ends with the ground.
+fn only_stops(receipt: &Receipt) -> bool {
+    !receipt.undo.is_empty() && receipt.undo.iter().all(|act| matches!(act, Act::Stop { .. }))
 }
 
 fn on_ground(receipt: &Receipt) -> bool {

@@ -12,6 +12,7 @@ pub mod enter;
 pub mod faults;
 mod guard;
 pub mod heal;
+mod janitor;
 mod load;
 mod members;
 pub mod overrides;
@@ -31,6 +32,8 @@ use overrides::Set;
 
 use crate::{report::console::Style, target::At};
 
+/// What makes this binary the janitor of a cluster.
+const JANITOR_WORD: &str = "__janitor";
 /// What makes this binary the load process.
 const LOAD_WORD: &str = "__load";
 /// What makes this binary the watchdog of a run.
@@ -120,6 +123,7 @@ pub fn hidden(args: &[OsString]) -> Option<ExitCode> {
         }
         WATCH_WORD => Some(takeover::watchdog(args.get(2)?.to_str()?)),
         MEMBERS_WORD => Some(members::sidecar(&args[2..])),
+        JANITOR_WORD => Some(ended(janitor::serve())),
         gauntlet_kube::agent::WORD => Some(ended(gauntlet_kube::agent::run())),
         gauntlet_kube::eye::WORD => Some(ended(gauntlet_kube::eye::run())),
         gauntlet_kube::idle::WORD => Some(ended(idle())),

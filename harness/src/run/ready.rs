@@ -119,12 +119,7 @@ fn read(file: &Path) -> Result<Vec<u8>, BadScenario> {
 }
 
 /// A component that the target has no recipe for could never start, nor one whose templates cannot be rendered.
-fn startable(
-    kind: &dyn TargetKind,
-    system: &System,
-    root: &Path,
-    file: &Path,
-) -> Result<(), BadScenario> {
+fn startable(kind: &dyn TargetKind, system: &System, root: &Path, file: &Path) -> Result<(), BadScenario> {
     let told = |mistakes: Vec<Mistake>| BadScenario::of(file, &mistakes);
     let places = Places::of(&yaml::tree(&read(file)?).map_err(|mistake| told(vec![mistake]))?);
     let mut book = Book::new(&places);

@@ -19,7 +19,7 @@ use super::{
     Done, Options,
     enter::{NotEntered, enter},
     faults::chain,
-    guard::Guard,
+    guard::{Guard, NotBegun},
     heal::unwind,
     load::Load,
     provenance::provenance,
@@ -61,7 +61,11 @@ pub(super) async fn run(ready: Ready, scenario: &Path, options: &Options) -> Don
     let (session, guard) = match open(ready, scenario, options, &stop).await {
         Ok(opened) => opened,
         Err(error) => {
-            return Done::without_verdict(Outcome::Broken, format!("the run cannot begin: {error}"), None);
+            let outcome = match error {
+                NotBegun::Harness(_) => Outcome::Broken,
+                NotBegun::Place(_) => Outcome::SetupFailed,
+            };
+            return Done::without_verdict(outcome, format!("the run cannot begin: {error}"), None);
         }
     };
     let session = Arc::new(session);
@@ -79,12 +83,21 @@ pub(super) async fn run(ready: Ready, scenario: &Path, options: &Options) -> Don
     {
         tracing::warn!("the run's record stays behind: {}", chain(&error));
     }
-    guard.dismiss().await;
+    if residue.is_empty() {
+        guard.dismiss().await;
+    } else {
+        guard.leave().await;
+    }
     session.verdict(unwritten)
 }
 
 /// Record, journal, watchdog. After an error nothing is left.
-async fn open(ready: Ready, scenario: &Path, options: &Options, stop: &Stop) -> io::Result<(Session, Guard)> {
+async fn open(
+    ready: Ready,
+    scenario: &Path,
+    options: &Options,
+    stop: &Stop,
+) -> Result<(Session, Guard), NotBegun> {
     stop.on_signals()?;
     let run = name_of_run()?;
     let journal_dir = std::path::absolute(options.reports.join(&ready.plan.scenario).join(&run))?;
@@ -111,12 +124,12 @@ async fn guarded(
     scenario: &Path,
     options: &Options,
     stop: &Stop,
-) -> io::Result<(Session, Guard)> {
+) -> Result<(Session, Guard), NotBegun> {
     let run = &record.run;
     let journal = Journal::create(&record.journal).map_err(|error| io::Error::other(chain(&error)))?;
     let console = Console::new(&ready.plan, io::stdout(), options.style);
     let recorder = Arc::new(Recorder::new(journal, console, stop.clone())?);
-    let (doors, tempo) = takeover::doors(&record).await.map_err(io::Error::other)?;
+    let (doors, tempo) = takeover::doors(&record).await?;
     let world = World::of(&doors, recorder.clone(), tempo);
     let began = Began {
         format: JOURNAL_FORMAT,

@@ -33,7 +33,7 @@ use crate::{
 const DIES_WITHIN: Duration = Duration::from_secs(5);
 
 /// Hears what a takeover does: the watchdog's log, or standard error.
-struct Log;
+pub(super) struct Log;
 
 impl Tell for Log {
     fn tell(&self, what: What) {

@@ -23,6 +23,8 @@ pub mod local;
 mod on_kube;
 mod on_local;
 
+pub(crate) use on_kube::doors as kube_doors;
+
 use crate::record::{Draft, Record};
 
 /// Where systems can run, in the order in which they are listed.
@@ -74,6 +76,8 @@ pub struct Tempo {
     pub pace: Duration,
     /// How long one undo may take before the next on the same unit is tried.
     pub undo: Duration,
+    /// Whether replicas are stopped one by one before the ground ends. Where their logs go with them, they are not.
+    pub one_by_one: bool,
 }
 
 /// All that a run has to do with where it runs.

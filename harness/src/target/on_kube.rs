@@ -1,12 +1,6 @@
 //! `kube`: a run on a Kubernetes cluster.
 
-use std::{
-    collections::BTreeSet,
-    io,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeSet, io, path::Path, sync::Arc, time::Duration};
 
 use gauntlet_core::{
     act::Ability,
@@ -24,6 +18,8 @@ use crate::record::{Draft, Ground, Record, state_dir};
 /// The kind.
 pub(super) struct OnKube;
 
+/// The cluster that is meant where none is named.
+const CLUSTER: &str = "gauntlet";
 /// What a context or namespace is called where real users are.
 const PRODUCTION: [&str; 3] = ["prod", "production", "live"];
 
@@ -46,6 +42,7 @@ impl TargetKind for OnKube {
             slack: Duration::from_secs(60),
             pace: Duration::from_millis(150),
             undo: Duration::from_secs(60),
+            one_by_one: false,
         }
     }
 
@@ -60,16 +57,26 @@ impl TargetKind for OnKube {
     fn rehearse(&self, system: &System, root: &Path) -> Vec<Mistake> {
         let Some(kube) = &system.kube else {
             let what = "the system file does not say where the system is on Kubernetes";
-            return vec![Mistake::at("", what).mend("add `kube: { overlays: { kind: DIRECTORY }, endpoint: HOST:PORT }`")];
+            return vec![
+                Mistake::at("", what)
+                    .mend("add `kube: { overlays: { kind: DIRECTORY }, endpoint: HOST:PORT }`"),
+            ];
         };
         let wrong = manifests::rehearse(system, kube).into_iter();
         let mut mistakes: Vec<Mistake> = wrong
-            .map(|(key, why)| Mistake::at(format!("kube.secret.keys.{key}"), why).mend("name a secret of `secrets`"))
+            .map(|(key, why)| {
+                Mistake::at(format!("kube.secret.keys.{key}"), why).mend("name a secret of `secrets`")
+            })
             .collect();
         for (name, dir) in &kube.overlays {
-            if !root.join(dir).join("kustomization.yml").exists() && !root.join(dir).join("kustomization.yaml").exists() {
+            if !root.join(dir).join("kustomization.yml").exists()
+                && !root.join(dir).join("kustomization.yaml").exists()
+            {
                 let what = format!("{} holds no kustomization", root.join(dir).display());
-                mistakes.push(Mistake::at(format!("kube.overlays.{name}"), what).mend("write a directory beside this file"));
+                mistakes.push(
+                    Mistake::at(format!("kube.overlays.{name}"), what)
+                        .mend("write a directory beside this file"),
+                );
             }
         }
         mistakes
@@ -83,11 +90,13 @@ impl TargetKind for OnKube {
     fn claim(&self, draft: &Draft, at: &At, state: &Path) -> io::Result<Record> {
         let at = located(at).map_err(io::Error::other)?;
         let mode = match (&at.namespace, &draft.system.kube) {
-            (None, Some(kube)) if !kube.overlays.is_empty() => {
-                Mode::Provision { overlay: kube.overlays.values().next().map(|dir| draft.root.join(dir)).unwrap_or_default() }
-            }
+            (None, Some(kube)) if !kube.overlays.is_empty() => Mode::Provision {
+                overlay: kube.overlays.values().next().map(|dir| draft.root.join(dir)).unwrap_or_default(),
+            },
             (None, _) => {
-                return Err(io::Error::other("the system file names no `kube.overlays` to deploy; name the `--namespace` where it runs"));
+                return Err(io::Error::other(
+                    "the system file names no `kube.overlays` to deploy; name the `--namespace` where it runs",
+                ));
             }
             (Some(_), _) => Mode::Attach,
         };
@@ -128,7 +137,7 @@ pub(crate) fn doors(client: Client, record: &Record, site: &Site) -> Doors {
 fn located(at: &At) -> Result<At, Trouble> {
     let mut at = at.clone();
     if at.kubeconfig.is_none() && at.context.is_none() {
-        let own: PathBuf = cluster::kubeconfig(&state_dir(), cluster::NAME);
+        let own = cluster::Kind::new(CLUSTER, &state_dir())?.kubeconfig();
         if !own.exists() {
             let why = "there is no cluster of `gauntlet cluster up`; run that, or name a --context";
             return Err(Trouble::refused("--target kube", why));

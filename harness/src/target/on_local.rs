@@ -51,6 +51,7 @@ impl TargetKind for OnLocal {
             slack: Duration::ZERO,
             pace: Duration::from_millis(20),
             undo: Duration::from_secs(12),
+            one_by_one: true,
         }
     }
 
@@ -62,7 +63,8 @@ impl TargetKind for OnLocal {
         let lacking = system.components.iter().filter(|(_, component)| component.local.is_none());
         let lacking = lacking.map(|(name, _)| {
             let what = format!("`{name}` has no `local` recipe, so the target local cannot start it");
-            let mend = "add `local: { program: ... }`, or give the address of one that runs with `--endpoint`";
+            let mend =
+                "add `local: { program: ... }`, or give the address of one that runs with `--endpoint`";
             Mistake::of_key(format!("components.{name}"), what).mend(mend)
         });
         lacking.chain(local::rehearse(system, root)).collect()

@@ -38,7 +38,8 @@ struct Life {
 impl Sampler {
     /// Reads what these metrics need, and what the system file keeps.
     pub fn new(system: &System, layout: Arc<Layout>, metrics: &BTreeMap<Name, Metric>) -> Self {
-        let wanted = Wanted::of(system, metrics).into_iter().map(|(name, wanted)| (name, Arc::new(wanted))).collect();
+        let wanted =
+            Wanted::of(system, metrics).into_iter().map(|(name, wanted)| (name, Arc::new(wanted))).collect();
         Self { layout, wanted, lives: BTreeMap::new() }
     }
 

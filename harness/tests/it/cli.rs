@@ -220,7 +220,7 @@ fn every_word_of_both_files_is_documented() {
     }
     words.extend(FAULTS.iter().map(|fault| fault.about().word.to_owned()));
     words.extend(JUDGES.iter().filter(|judge| judge.asked).map(|judge| judge.name.to_owned()));
-    words.extend(TARGETS.iter().map(|target| target.name.to_owned()));
+    words.extend(TARGETS.iter().map(|target| target.name().to_owned()));
     let silent: Vec<String> = words.into_iter().filter(|word| !docs.contains(&format!("`{word}`"))).collect();
     assert_eq!(silent, Vec::<String>::new(), "docs/scenarios.md says nothing of these");
 }

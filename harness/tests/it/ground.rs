@@ -12,7 +12,7 @@ use std::{
 use gauntlet::{
     layout::Layout,
     ports,
-    record::{Holder, RECORD_FORMAT, Record},
+    record::{Ground, Holder, RECORD_FORMAT, Record},
     target::local::LocalTarget,
     witness::LocalWitness,
 };
@@ -75,7 +75,7 @@ impl Run {
                 lease: Duration::from_secs(5),
                 journal: PathBuf::new(),
                 system: system.clone(),
-                layout: layout.clone(),
+                ground: Ground::Local(layout.clone()),
             };
             record.create(&state()).map(|_| layout)
         };

@@ -5,14 +5,14 @@ use std::{collections::BTreeSet, fs, os::unix::fs::PermissionsExt, path::Path, s
 use gauntlet::{
     layout::Layout,
     logs,
-    record::Record,
+    record::{Ground, Record},
     target::local::{self, LocalTarget},
     witness::Sampler,
 };
 use gauntlet_core::{
     act::{Act, Object, Place, Signal, Unit},
     evidence::{CPU_SECONDS, RESIDENT_BYTES},
-    port::{Target, Trouble},
+    port::{Meter, Target, Trouble},
     proof::Query,
     system::System,
 };
@@ -241,7 +241,8 @@ async fn whoever_has_the_record_finds_and_removes_all_that_is_left() {
     run.signal(&replica("web", 2), Signal::Pause).await;
     // Nothing but the record is known to the one who heals.
     let record = Record::open(&state(), &run.name).unwrap();
-    let healer = LocalTarget::new(Arc::new(record.system), Arc::new(record.layout));
+    let Ground::Local(layout) = record.ground else { panic!("{:?}", record.ground) };
+    let healer = LocalTarget::new(Arc::new(record.system), Arc::new(layout));
     let left = healer.leftovers().await.unwrap();
     assert_eq!(left, [Act::Stop { at: ground() }]);
     for act in left.iter().chain(&left) {
@@ -392,7 +393,7 @@ async fn the_sampler_reads_processes_and_counts_lives() {
     let run = Run::new(stand_ins(), Path::new("/"));
     let at = tree_up(&run).await;
     let mut sampler = Sampler::new(&run.system, Arc::clone(&run.layout), &Default::default());
-    let (samples, troubles) = sampler.sample(7).await;
+    let (samples, troubles) = sampler.sample(7).await.unwrap();
     assert_eq!(troubles, Vec::<String>::new());
     let find = |series: &str| {
         samples.iter().find(|sample| sample.series == series && sample.component.as_str() == "tree")
@@ -401,9 +402,9 @@ async fn the_sampler_reads_processes_and_counts_lives() {
     assert!(memory.value > 100_000.0 && memory.at_us == 7 && memory.life == 1 && memory.replica == 1);
     assert!(find(CPU_SECONDS).is_some());
     let killed = run.signal(&at, Signal::Kill).await;
-    assert_eq!(sampler.sample(8).await.0, []);
+    assert_eq!(sampler.sample(8).await.unwrap().0, []);
     run.apply(&killed.undo[0]).await;
-    let (samples, _) = sampler.sample(9).await;
+    let (samples, _) = sampler.sample(9).await.unwrap();
     assert!(!samples.is_empty() && samples.iter().all(|sample| sample.life == 2));
 }
 

@@ -32,7 +32,6 @@ pub(super) struct Replica {
     pub(super) node: String,
     /// The id of the container that runs: another one after each restart.
     pub(super) id: Option<String>,
-    pub(super) restarts: i32,
     ports: BTreeMap<String, u16>,
 }
 
@@ -87,7 +86,6 @@ impl Replica {
             pod: pod.metadata.name.clone().unwrap_or_default(),
             node: spec.and_then(|spec| spec.node_name.clone()).unwrap_or_default(),
             id: id.map(|(_, id)| id.to_owned()),
-            restarts: status.map_or(0, |status| status.restart_count),
             ports: containers.iter().filter(|one| one.name == container).flat_map(ports).collect(),
         }
     }
