@@ -80,7 +80,7 @@ fn image() -> String {
 async fn objects_come_are_waited_for_and_go() {
     let Some(client) = client().await else { return };
     let manifest = || documents("the test", &MANIFEST.replace("IMAGE", &image())).unwrap();
-    let applier = Applier::new(client.clone(), Duration::from_secs(60))
+    let applier = Applier::new(client.clone(), Duration::from_secs(120))
         .namespace("gauntlet-objects")
         .label("gauntlet.io/test", "objects");
     for round in ["the first time", "again, while the cluster still forgets"] {

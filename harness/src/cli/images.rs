@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 use gauntlet_core::outcome::Outcome;
 use gauntlet_kube::cluster::Images;
 
-use super::{cluster::blocking, say};
+use super::{cluster::blocking, complain, say};
 
 /// Builds the container images of this checkout.
 #[derive(Debug, Parser)]
@@ -26,8 +26,13 @@ enum Command {
 impl Args {
     pub(super) fn run(self) -> Outcome {
         let Command::Build { only } = self.command;
+        let images = Images::new(".", env!("CARGO_PKG_VERSION"));
+        if let Some(mistake) = images.mistake(&only) {
+            complain(format!("error: {mistake}"));
+            return Outcome::BadScenario;
+        }
         blocking(async {
-            say(Images::new(".", env!("CARGO_PKG_VERSION")).build(&only).await?);
+            say(images.build(&only).await?);
             Ok(Outcome::Passed)
         })
     }

@@ -131,7 +131,7 @@ fn the_doctor_says_what_is_missing_and_how_to_get_it() {
 fn a_mistake_in_the_command_is_told_and_starts_nothing() {
     let shell = Shell::new();
     let hello = "examples/hello/steady.yml";
-    let cases: [(&[&str], &str); 17] = [
+    let cases: [(&[&str], &str); 18] = [
         (&[], "Usage: gauntlet <COMMAND>"),
         (&["rum"], "'run'"),
         (&["run"], "<SCENARIOS>..."),
@@ -150,6 +150,7 @@ fn a_mistake_in_the_command_is_told_and_starts_nothing() {
             "let GAUNTLET_ADDON name a program",
         ),
         (&["cluster", "down", "--name", "../up"], "lower-case letters"),
+        (&["images", "build", "--only", "nonsense"], "no image nonsense; there are: "),
         (&["cluster", "install"], "--context <CONTEXT>"),
         (&["cluster", "status", "--kubeconfig", "x"], "--context <CONTEXT>"),
     ];

@@ -46,6 +46,14 @@ impl Images {
         self.called("harness")
     }
 
+    /// What is asked for and is no image, before anything is done.
+    pub fn mistake(&self, only: &[String]) -> Option<String> {
+        // A checkout that is none is told by the build.
+        let names = self.names().ok()?;
+        let unknown = only.iter().find(|name| !names.contains(name))?;
+        Some(format!("no image {unknown}; there are: {}", names.join(", ")))
+    }
+
     /// Builds these, or all; answers what the program printed.
     pub async fn build(&self, only: &[String]) -> Result<String, Trouble> {
         let program = self.root.join(PROGRAM);
@@ -159,6 +167,8 @@ mod tests {
         }
         let images = Images::new(dir.path(), "1.2.3");
         assert_eq!(images.names().unwrap(), ["a", "b"]);
+        assert_eq!(images.mistake(&["a".into()]), None);
+        assert_eq!(images.mistake(&["c".into()]).unwrap(), "no image c; there are: a, b");
         assert_eq!(images.harness(), "gauntlet/harness:1.2.3");
         let error = images.build(&[]).await.unwrap_err().to_string();
         assert!(error.ends_with("it is not there; run this in a checkout of the harness"), "{error}");

@@ -71,7 +71,7 @@ impl Kind {
     }
 
     fn forget(&self) -> Result<(), Trouble> {
-        for file in [self.kubeconfig(), self.loaded()] {
+        for file in [self.kubeconfig(), self.loaded(), self.making()] {
             match fs::remove_file(&file) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                     return Err(Trouble::failed(format!("removing {}", file.display()), error));
@@ -80,6 +80,11 @@ impl Kind {
             }
         }
         Ok(())
+    }
+
+    // There while kind makes it: one that was left then is no cluster.
+    fn making(&self) -> PathBuf {
+        self.dir.join(format!("{}.making", self.name))
     }
 
     // Which images were loaded onto its nodes.

@@ -49,14 +49,19 @@ impl Up {
 /// Brings the cluster up, or finds it up. What goes wrong leaves diagnostics, and says where.
 pub async fn up(up: &Up, say: Say<'_>) -> Result<(), Trouble> {
     programs().await?;
-    let before = up.kind.exists().await?;
+    let mut before = up.kind.exists().await?;
+    if before && up.kind.making().exists() {
+        say(format!("cluster          {} was never finished: made anew", up.kind.name));
+        up.kind.down().await?;
+        before = false;
+    }
     let Err(error) = stages(up, before, say).await else { return Ok(()) };
     if up.kind.exists().await? {
         match diagnose(&up.kind).await {
             Ok(dir) => say(format!("diagnostics are kept in {}", dir.display())),
             Err(error) => say(format!("no diagnostics could be kept: {error}")),
         }
-        if !before && !up.kind.kubeconfig().exists() {
+        if !before && up.kind.making().exists() {
             // kind gave up in the middle; what it left is no cluster, and would be taken for one.
             up.kind.down().await?;
         }
@@ -116,12 +121,14 @@ async fn cluster(up: &Up, there: bool) -> Result<(String, Client), Trouble> {
     } else {
         // That of an earlier cluster would make this one look whole.
         up.kind.forget()?;
+        fs::write(up.kind.making(), "").map_err(failed)?;
         let config = up.config.display().to_string();
         // Retained, so that there is something to look at when it fails.
         let args =
             ["create", "cluster", "--retain", "--config", &config].map(str::to_owned).into_iter().chain(own);
         let image = up.node_image.iter().flat_map(|image| ["--image".to_owned(), image.clone()]);
         Call::new("kind", args.chain(image)).within(CREATE).run().await?;
+        fs::remove_file(up.kind.making()).map_err(failed)?;
     }
     let client = connect(Some(&kubeconfig), None).await?;
     let nodes = nodes(&client).await?;

@@ -9,6 +9,8 @@ use gauntlet_kube::{
     cluster::{Kind, Tools},
 };
 
+use tokio::signal::unix::{SignalKind, signal};
+
 use super::complain;
 use crate::record::state_dir;
 
@@ -86,8 +88,24 @@ pub(super) fn blocking(work: impl Future<Output = Result<Outcome, Trouble>>) -> 
             return Outcome::Broken;
         }
     };
-    runtime.block_on(work).unwrap_or_else(|error| {
+    let done = runtime.block_on(async {
+        tokio::select! {
+            done = work => done,
+            // Programs that were called end with it.
+            told = told_to_stop() => told.map(|()| Outcome::Interrupted).map_err(|e| Trouble::failed("signals", e)),
+        }
+    });
+    done.unwrap_or_else(|error| {
         complain(format!("error: {error}"));
         Outcome::SetupFailed
     })
+}
+
+async fn told_to_stop() -> std::io::Result<()> {
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    Ok(())
 }
