@@ -31,6 +31,11 @@ pub enum Query {
         /// Who is asked.
         at: Place,
     },
+    /// The same round trip by the way that users take: through the system file's endpoint, from where the load comes.
+    Way {
+        /// The first replica of the endpoint's component.
+        at: Place,
+    },
     /// One value read with SQL, as text.
     Sql {
         /// The database.
@@ -55,6 +60,15 @@ pub enum Expect {
 #[serde(transparent)]
 pub struct Reading(pub String);
 
+impl Query {
+    /// What it asks about.
+    pub fn at(&self) -> &Place {
+        match self {
+            Self::Process { at } | Self::Ready { at } | Self::Way { at } | Self::Sql { at, .. } => at,
+        }
+    }
+}
+
 impl Expect {
     /// Whether the reading is the expected one.
     pub fn holds(&self, reading: &Reading) -> bool {
@@ -70,6 +84,7 @@ impl fmt::Display for Query {
         match self {
             Query::Process { at } => write!(f, "process of {at}"),
             Query::Ready { at } => write!(f, "readiness of {at}"),
+            Query::Way { at } => write!(f, "the users' way to {at}"),
             Query::Sql { at, statement } => write!(f, "`{statement}` at {at}"),
         }
     }

@@ -60,7 +60,7 @@ pub async fn enter(step: &Step, world: &World) -> Result<(), NotEntered> {
     world.say(What::Applied { step: step.id.clone() });
     for proof in &step.effect {
         let proof = pinned(proof, &receipt.acts);
-        let unseen = |source| NotEntered::Effect { unit: asked(&proof.ask).unit.clone(), source };
+        let unseen = |source| NotEntered::Effect { unit: proof.ask.at().unit.clone(), source };
         let reading = prove(world, &proof).await.map_err(unseen)?;
         let (step, proof) = (step.id.clone(), format!("{} {}", proof.ask, proof.expect));
         world.say(What::Proved { step, side: Side::Effect, proof, reading });
@@ -88,12 +88,6 @@ fn pinned(proof: &Proof, acts: &[Act]) -> Proof {
         at.object = Some(object);
     }
     proof
-}
-
-fn asked(ask: &Query) -> &Place {
-    match ask {
-        Query::Process { at } | Query::Ready { at } | Query::Sql { at, .. } => at,
-    }
 }
 
 fn place(act: &Act) -> Option<&Place> {

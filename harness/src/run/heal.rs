@@ -118,18 +118,12 @@ async fn gone(receipt: &Receipt, removed: &BTreeSet<&Unit>, world: &World) -> Ve
 
 /// A fault on a unit that this heal ended as well (set-up undone after a crash) is gone with its unit.
 fn is_removed(proof: &Proof, removed: &BTreeSet<&Unit>) -> bool {
-    removed.contains(&at(proof).unit) || removed.contains(&Unit::Ground)
+    removed.contains(&proof.ask.at().unit) || removed.contains(&Unit::Ground)
 }
 
 fn absent(proof: &Proof, world: &World) -> Proof {
-    let ask = Query::Process { at: Place::of(at(proof).unit.clone()) };
+    let ask = Query::Process { at: Place::of(proof.ask.at().unit.clone()) };
     Proof { ask, expect: Expect::Is(ABSENT.into()), within: REMOVED_WITHIN + world.tempo.slack }
-}
-
-fn at(proof: &Proof) -> &Place {
-    match &proof.ask {
-        Query::Process { at } | Query::Ready { at } | Query::Sql { at, .. } => at,
-    }
 }
 
 fn ended(act: &Act) -> Option<&Unit> {

@@ -1,7 +1,5 @@
 //! Proving: asking the witness until the reading is the expected one, or the time is over.
 
-use std::time::Duration;
-
 use gauntlet_core::{
     port::{Trouble, Witness},
     proof::{Expect, Proof, Query, Reading},
@@ -9,9 +7,6 @@ use gauntlet_core::{
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::world::World;
-
-/// How long what was started may be unseen before it counts as ended. One look that misses it says nothing.
-const APPEARS_WITHIN: Duration = Duration::from_secs(2);
 
 /// What the witness reads where nothing is.
 pub(super) const ABSENT: &str = "absent";
@@ -33,7 +28,7 @@ pub(super) async fn prove(world: &World, proof: &Proof) -> Result<Reading, Troub
                 if !is_absent(witness, proof).await {
                     seen = Instant::now();
                 }
-                if seen.elapsed() >= APPEARS_WITHIN {
+                if seen.elapsed() >= world.tempo.appears {
                     let what = format!("{} {}", proof.ask, proof.expect);
                     return Err(Trouble::failed(what, format!("it has ended; last saw {last}")));
                 }
@@ -55,7 +50,7 @@ pub(super) async fn prove(world: &World, proof: &Proof) -> Result<Reading, Troub
 /// Whether what should get ready is not there at all. Asked only where a replica is waited for.
 async fn is_absent(witness: &dyn Witness, proof: &Proof) -> bool {
     let at = match (&proof.ask, &proof.expect) {
-        (Query::Ready { at }, Expect::Is(word)) if word == READY => at,
+        (Query::Ready { at } | Query::Way { at }, Expect::Is(word)) if word == READY => at,
         (Query::Process { at }, Expect::Is(word)) if word == RUNNING => at,
         _ => return false,
     };

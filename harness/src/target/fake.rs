@@ -234,7 +234,7 @@ impl Witness for FakeSystem {
                     Some((_, Life::Running)) => "running",
                     Some((_, Life::Paused)) => "paused",
                 },
-                Query::Ready { at } => match state.living(at) {
+                Query::Ready { at } | Query::Way { at } => match state.living(at) {
                     None => "refused",
                     Some((_, Life::Running)) => "ready",
                     Some((_, Life::Paused)) => "silent",

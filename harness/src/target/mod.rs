@@ -74,6 +74,8 @@ pub struct Tempo {
     pub slack: Duration,
     /// How often a witness is asked while a proof is awaited.
     pub pace: Duration,
+    /// How long what was started may be unseen before it counts as ended. One look that misses it says nothing.
+    pub appears: Duration,
     /// How long one undo may take before the next on the same unit is tried.
     pub undo: Duration,
     /// Whether replicas are stopped one by one before the ground ends. Where their logs go with them, they are not.

@@ -41,6 +41,7 @@ impl TargetKind for OnKube {
             lease: Duration::from_secs(30),
             slack: Duration::from_secs(60),
             pace: Duration::from_millis(150),
+            appears: Duration::from_secs(45),
             undo: Duration::from_secs(60),
             one_by_one: false,
         }

@@ -50,6 +50,7 @@ impl TargetKind for OnLocal {
             lease: Duration::from_secs(5),
             slack: Duration::ZERO,
             pace: Duration::from_millis(20),
+            appears: Duration::from_secs(2),
             undo: Duration::from_secs(12),
             one_by_one: true,
         }

@@ -36,7 +36,8 @@ impl LocalWitness {
     async fn read(&self, ask: &Query) -> Result<Reading, Trouble> {
         let reading = match ask {
             Query::Process { at } => self.process(ask, at)?,
-            Query::Ready { at } => {
+            // On this machine there is one way only.
+            Query::Ready { at } | Query::Way { at } => {
                 let (component, replica) = self.replica(ask, &at.unit)?;
                 ready::ask(&self.layout, component, replica).await
             }

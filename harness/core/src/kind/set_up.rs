@@ -24,6 +24,11 @@ pub fn expand(system: &System) -> Track {
             .zip(2..)
             .map(|((component, spec), number)| start(&name, number, component, spec)),
     );
+    // Ready is not yet reached: something may stand between.
+    let way = Query::Way { at: Place::replica(&system.endpoint.component, 1) };
+    if let (Some(last), Some(spec)) = (steps.last_mut(), system.components.get(&system.endpoint.component)) {
+        last.effect.push(proof(way, "ready", spec.ready_within.get()));
+    }
     Track { name, steps }
 }
 
@@ -87,6 +92,7 @@ mod tests {
           effect process of web-2 is running within 7s
           effect readiness of web-1 is ready within 7s
           effect readiness of web-2 is ready within 7s
+          effect the users' way to web-1 is ready within 7s
           gone   process of web-1 is absent within 10s
           gone   process of web-2 is absent within 10s
         ");

@@ -8,12 +8,17 @@ use hyper::{
     header,
 };
 use hyper_util::rt::TokioIo;
-use tokio::task::AbortHandle;
-
-use crate::forward::Connection;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    task::AbortHandle,
+};
 
 /// The largest answer that is read.
 const LIMIT: usize = 8 << 20;
+
+/// What a connection is, whichever way it takes.
+pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Stream for T {}
 
 /// What came of a GET.
 pub(super) enum Got {
@@ -37,7 +42,7 @@ pub(super) struct Kept {
 }
 
 /// Asks once. The caller limits the time.
-pub(super) async fn get(connection: Connection, path: &str) -> Got {
+pub(super) async fn get(connection: impl Stream, path: &str) -> Got {
     match Kept::over(connection).await {
         Ok(mut kept) => kept.get(path).await,
         Err(why) => Got::Broken(why),
@@ -46,7 +51,7 @@ pub(super) async fn get(connection: Connection, path: &str) -> Got {
 
 impl Kept {
     /// Keeps a connection.
-    pub(super) async fn over(connection: Connection) -> Result<Self, String> {
+    pub(super) async fn over(connection: impl Stream) -> Result<Self, String> {
         let (sender, driver) = http1::handshake(TokioIo::new(connection)).await.map_err(|e| e.to_string())?;
         let driven = async {
             if let Err(error) = driver.await {

@@ -55,6 +55,13 @@ impl KubeWitness {
                     Some(replica) => self.access(name, component, &replica).ready().await,
                 }
             }
+            Query::Way { at } => {
+                let (_, component) = self.component(ask, at)?;
+                let kube = self.system.kube.as_ref();
+                let kube =
+                    kube.ok_or_else(|| Trouble::refused(ask, "the system file has no `kube` section"))?;
+                ready::by_the_way(&component.ready, &kube.endpoint).await
+            }
             Query::Sql { at, statement } => {
                 let (name, component) = self.component(ask, at)?;
                 let Ready::Postgres { .. } = component.ready else {

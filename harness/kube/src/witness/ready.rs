@@ -10,7 +10,8 @@ use gauntlet_core::{
 use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::{Api, Client};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    net::TcpStream,
     time::timeout,
 };
 
@@ -100,6 +101,29 @@ impl Access<'_> {
     }
 }
 
+/// The same round trip from here, over the address that users take.
+pub(super) async fn by_the_way(ready: &Ready, endpoint: &str) -> String {
+    let connection = match timeout(SILENT_AFTER, TcpStream::connect(endpoint)).await {
+        Err(_) => return "silent".to_owned(),
+        Ok(Err(error)) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
+            return "refused".to_owned();
+        }
+        Ok(Err(error)) => return format!("broken: {error}"),
+        Ok(Ok(stream)) => stream,
+    };
+    match ready {
+        Ready::Http { path, status, .. } => {
+            told(timeout(SILENT_AFTER, http::get(connection, path)).await.ok(), *status)
+        }
+        Ready::Tcp { send, answer, .. } => {
+            let asked = timeout(SILENT_AFTER, over_tcp(connection, send, answer)).await;
+            asked.unwrap_or_else(|_| "silent".to_owned())
+        }
+        // That it is accepted is all that can be said without a session.
+        Ready::Postgres { .. } => "ready".to_owned(),
+    }
+}
+
 fn told(got: Option<Got>, wanted: u16) -> String {
     match got {
         None => "silent".to_owned(),
@@ -111,7 +135,7 @@ fn told(got: Option<Got>, wanted: u16) -> String {
     }
 }
 
-async fn over_tcp(mut connection: Connection, send: &str, wanted: &str) -> String {
+async fn over_tcp(mut connection: impl AsyncRead + AsyncWrite + Unpin, send: &str, wanted: &str) -> String {
     if connection.write_all(send.as_bytes()).await.is_err() {
         return "refused".to_owned();
     }
