@@ -41,6 +41,7 @@ mod patience;
 mod pods;
 mod queries;
 mod retry;
+mod revise;
 pub mod site;
 #[cfg(test)]
 mod staged;

@@ -284,3 +284,64 @@ fn a_journal_of_another_format_is_refused() {
     assert_eq!(ended.code, 2, "{}", ended.text);
     assert!(ended.text.contains("99"), "{}", ended.text);
 }
+
+/// The reference system is rolled out under little load.
+const ROLLED: &str = "
+hypothesis: users do not notice a roll out
+system: SYSTEM
+seed: 6
+load:
+  - behaviour: mixed
+    arrivals: { constant: 200/s }
+phases: { warm-up: 2s, baseline: 3s, update: 12s, after: 3s }
+rollouts:
+  - update: service
+    to: REVISION
+    at: update
+    within: 8s
+objectives:
+  - errors < 1%
+";
+
+#[test]
+fn a_roll_out_that_never_comes_up_fails_the_run_is_taken_back_and_users_go_on() {
+    let stage = Stage::new();
+    let ended = stage.run(&ROLLED.replace("REVISION", "broken"), &[]);
+    assert_eq!(ended.code, 1, "{}", ended.text);
+    assert_eq!(stage.findings("missed"), ["rollout completes"]);
+    let report = stage.report("report.json");
+    assert!(report.contains("original at 2 of 3") && report.contains("it was taken back"), "{}", ended.text);
+    let events = stage.report("events.jsonl");
+    let at = |what: &str| events.find(what).unwrap_or_else(|| panic!("{what}: {}", ended.text));
+    assert!(at("\"event\":\"healed\",\"step\":\"update-1/1\"") < at("\"event\":\"load-ended\""));
+    stage.assert_nothing_left();
+}
+
+#[test]
+fn a_roll_out_to_a_service_that_does_not_drain_in_time_is_missed_by_its_users() {
+    // Without a delay, and killed at once: what is in flight is lost, and so is what the ingress still sends there.
+    let stage = Stage::new();
+    let system = std::fs::read_to_string(root().join("deploy/system.yml")).unwrap();
+    let system = system.replace("signal: terminate, within: 5s", "signal: kill, within: 5s");
+    assert!(system.contains("signal: kill"));
+    let file = root().join("deploy").join(format!(".rolled-{}.yml", std::process::id()));
+    std::fs::write(&file, system).unwrap();
+    let scenario = ROLLED.replace("SYSTEM", file.to_str().unwrap()).replace("REVISION", "v2");
+    let ended = stage.run(&scenario.replace("errors < 1%", "errors < 0.1%"), &[]);
+    std::fs::remove_file(&file).unwrap();
+    assert_eq!(ended.code, 1, "{}", ended.text);
+    assert_eq!(stage.findings("missed"), ["errors < 0.1%"]);
+    stage.assert_nothing_left();
+}
+
+#[test]
+fn ctrl_c_in_the_middle_of_a_roll_out_leaves_nothing() {
+    let stage = Stage::new();
+    let mut run = stage.start(&ROLLED.replace("REVISION", "v2"), &[]);
+    stage.await_event("\"event\":\"entering\",\"step\":\"update-1/1\"");
+    std::thread::park_timeout(Duration::from_millis(1_500));
+    stage.signal(run.id(), "INT");
+    let ended = stage.end(&mut run);
+    assert_eq!(ended.code, 130, "{}", ended.text);
+    stage.assert_nothing_left();
+}

@@ -10,7 +10,7 @@ use gauntlet::{
     witness::Sampler,
 };
 use gauntlet_core::{
-    act::{Act, Object, Place, Signal, Unit},
+    act::{Act, Object, Place, Revision, Signal, Unit},
     evidence::{CPU_SECONDS, RESIDENT_BYTES},
     port::{Meter, Target, Trouble},
     proof::Query,
@@ -220,7 +220,8 @@ async fn its_abilities_are_what_its_acts_need() {
     let at = replica("tree", 1);
     let signals = [Signal::Kill, Signal::Terminate, Signal::Interrupt, Signal::Pause, Signal::Resume];
     let signals = signals.map(|signal| Act::Signal { at: at.clone(), signal });
-    let needed: BTreeSet<_> = signals.iter().chain([&start(&at)]).map(Act::needs).collect();
+    let configure = Act::Configure { unit: at.unit.clone(), revision: Revision::original() };
+    let needed: BTreeSet<_> = signals.iter().chain([&start(&at), &configure]).map(Act::needs).collect();
     assert_eq!(run.target.abilities().await.unwrap(), needed);
 }
 
