@@ -12,8 +12,11 @@ use std::{
 
 use gauntlet_core::act::Signal;
 use gauntlet_kube::{
-    Applier, Client, Line, Lines, Part, agent, connect, documents,
+    Applier, Client, agent, connect,
+    documents::documents,
     eye::{self, State},
+    line::{Line, Part},
+    lines::Lines,
 };
 use k8s_openapi::api::core::v1::Pod;
 use kube::{

@@ -5,7 +5,7 @@
 
 use std::{env, path::Path, time::Duration};
 
-use gauntlet_kube::{Applier, Client, connect, documents, wait::rollouts};
+use gauntlet_kube::{Applier, Client, connect, documents::documents, wait::rollouts};
 use kube::{
     Api,
     core::{ApiResource, DynamicObject, GroupVersionKind},
