@@ -8,6 +8,7 @@ mod cluster;
 #[path = "../shared/conformance.rs"]
 mod conformance;
 mod gate;
+mod outage;
 mod sigkill;
 #[path = "../it/stage.rs"]
 #[expect(dead_code, reason = "what only runs on this machine leave is looked for elsewhere")]
