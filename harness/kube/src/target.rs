@@ -23,9 +23,11 @@ use crate::{
     lines::Lines,
     patience::ask,
     pods::{Pinned, Replica, replicas, selected},
-    revise::{self, Standing},
     site::{Site, TOOLS},
-    workload::{self, Workload},
+    workload::{
+        self, Workload,
+        revise::{self, Standing},
+    },
 };
 
 /// The lower, the earlier a ReplicaSet removes this pod when it is scaled down.

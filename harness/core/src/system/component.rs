@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{kube::Pods, revision::Changes};
+use super::{kubernetes::Pods, revision::Changes};
 use crate::{
     act::Signal,
     name::Name,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use gauntlet_core::{
     name::Name,
     port::Trouble,
-    system::{Change, Component, kube::COMPONENT_LABEL, together},
+    system::{Change, Component, kubernetes::COMPONENT_LABEL, together},
 };
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use kube::{Api, Client, api::ListParams};

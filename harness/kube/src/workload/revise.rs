@@ -23,10 +23,8 @@ use kube::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::{
-    patience::ask,
-    workload::{Kind, Workload, find},
-};
+use super::{Kind, Workload, find};
+use crate::patience::ask;
 
 /// What a workload runs, and what it ran originally.
 const KEPT: &str = "gauntlet.dev/revision";
