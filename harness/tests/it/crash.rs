@@ -416,6 +416,7 @@ fn planned(step: Step) -> RolloutPlan {
         to: word("v2"),
         begins: Duration::ZERO,
         within: Duration::from_secs(1),
+        allowed: Duration::from_secs(1),
         track,
     }
 }

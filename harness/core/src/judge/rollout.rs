@@ -82,12 +82,12 @@ impl Rollouts {
             (unseen, "it did not come to an end".to_owned())
         } else if !self.course.rolled_in_its_phase(course) {
             (unseen, "it did not begin within its phase".to_owned())
-        } else if took.is_none_or(|us| Duration::from_micros(us) > plan.within) {
+        } else if took.is_none_or(|us| Duration::from_micros(us) > plan.allowed) {
             (State::Missed, format!("all replicas run {}, too late", plan.to))
         } else {
             (State::Met, format!("all replicas run {} and are ready, seen by the witness", plan.to))
         };
-        let allowed = show::time(plan.within.as_micros() as f64);
+        let allowed = show::time(plan.allowed.as_micros() as f64);
         let measured = match took {
             Some(us) => format!("in {} of {allowed}", show::time(us as f64)),
             None => format!("not within {allowed}"),
@@ -167,7 +167,7 @@ mod tests {
     #[test]
     fn a_roll_out_that_takes_too_long_is_missed() {
         let mut story = Story::good();
-        story.plan.rollouts[0].within = std::time::Duration::from_secs(1);
+        story.plan.rollouts[0].allowed = std::time::Duration::from_secs(1);
         assert_eq!(story.state(WHAT, None), State::Missed);
     }
 

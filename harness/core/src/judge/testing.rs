@@ -295,6 +295,7 @@ fn rollout() -> RolloutPlan {
         to: name("v2"),
         begins: Duration::from_micros(Story::ROLLOUT_US),
         within: Duration::from_secs(4),
+        allowed: Duration::from_secs(4),
         track: Track { name: name("update-1"), steps: vec![step] },
     }
 }

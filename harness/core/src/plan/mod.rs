@@ -118,14 +118,16 @@ pub struct RolloutPlan {
     pub to: Name,
     /// When it begins, from the load's beginning.
     pub begins: Duration,
-    /// How long it may take. One that takes longer has failed.
+    /// How long it was given: as long it is reckoned with.
     pub within: Duration,
+    /// The same with what the target needs more. One that takes longer has failed.
+    pub allowed: Duration,
     /// Its steps.
     pub track: Track,
 }
 
 impl RolloutPlan {
-    /// When it has completed or failed, from the load's beginning.
+    /// Until when it is reckoned with, from the load's beginning.
     pub fn ends(&self) -> Duration {
         self.begins.saturating_add(self.within)
     }

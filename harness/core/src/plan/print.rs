@@ -125,7 +125,7 @@ fn fault(out: &mut Lines, fault: &FaultPlan) {
 }
 
 fn rollout(out: &mut Lines, rollout: &RolloutPlan) {
-    let within = show(rollout.within);
+    let within = show(rollout.allowed);
     out.line(1, format!("{:>8}  {}, within {within}", show(rollout.begins), rollout.title));
     for step in &rollout.track.steps {
         step.effect.iter().for_each(|proof| out.line(6, format!("completed when: {proof}")));

@@ -118,9 +118,9 @@ fn plan(
     let to = revision.name.clone();
     kind.after(past, revision);
     // What a proof is given more on a target is given to the whole as well.
-    let within = within.saturating_add(known.slack);
+    let allowed = within.saturating_add(known.slack);
     let component = component.clone();
-    Ok(RolloutPlan { kind: rollout.word.clone(), title, component, to, begins, within, track })
+    Ok(RolloutPlan { kind: rollout.word.clone(), title, component, to, begins, within, allowed, track })
 }
 
 #[cfg(test)]
@@ -164,9 +164,11 @@ mod tests {
         .unwrap();
         let titles: Vec<&str> = plan.rollouts.iter().map(|rollout| rollout.title.as_str()).collect();
         assert_eq!(titles, ["rollback web to original", "update web to v2"]);
-        let seconds: Vec<u64> = plan.rollouts.iter().map(|rollout| rollout.within.as_secs()).collect();
+        let seconds: Vec<u64> = plan.rollouts.iter().map(|rollout| rollout.allowed.as_secs()).collect();
         assert_eq!(seconds, [29 + 7, 20 + 7], "what is left of the phase, and what the target needs more");
         assert!(plan.needs.contains(&Ability::Configure));
+        let whole = ["update: web, to: v2, at: update", "rollback: web, at: rollback"];
+        assert_eq!(told(&whole, ""), "", "what the target needs more keeps nothing from beginning");
     }
 
     #[test]
@@ -183,8 +185,8 @@ mod tests {
     #[test]
     fn one_roll_out_of_a_component_goes_on_at_a_time() {
         let two = ["update: web, to: v2, at: update, within: 10s", "update: web, to: v3, at: update + 5s"];
-        insta::assert_snapshot!(told(&two, ""), @"x.yml:6:32: `update web to v2` may still go on: it has until 22s; write a time from 22s on, or give it a shorter `within:`");
-        let after = ["update: web, to: v2, at: update, within: 10s", "update: web, to: v3, at: update + 18s"];
+        insta::assert_snapshot!(told(&two, ""), @"x.yml:6:32: `update web to v2` may still go on: it has until 15s; write a time from 15s on, or give it a shorter `within:`");
+        let after = ["update: web, to: v2, at: update, within: 10s", "update: web, to: v3, at: update + 10s"];
         assert!(planned(&after, "").is_ok());
     }
 
@@ -199,8 +201,8 @@ mod tests {
         let update = ["update: web, to: v2, at: update + 5s, within: 10s"];
         let fault = |line: &str| told(&update, &format!("faults:\n  - {{ {line} }}"));
         assert_eq!(fault("kill: web, at: update + 7s"), "");
-        insta::assert_snapshot!(fault("pause: web, pick: [2], at: update + 7s, for: 4s"), @"x.yml:7:34: `update web to v2` may replace the replica that `pause web-2` holds (10s to 27s); write another time, or a kill without `for`: that holds nothing");
-        insta::assert_snapshot!(fault("pause: web, pick: [2], at: update + 1s, for: 6s"), @"x.yml:7:34: `update web to v2` may replace the replica that `pause web-2` holds (10s to 27s); write another time, or a kill without `for`: that holds nothing");
+        insta::assert_snapshot!(fault("pause: web, pick: [2], at: update + 7s, for: 4s"), @"x.yml:7:34: `update web to v2` may replace the replica that `pause web-2` holds (10s to 20s); write another time, or a kill without `for`: that holds nothing");
+        insta::assert_snapshot!(fault("pause: web, pick: [2], at: update + 1s, for: 6s"), @"x.yml:7:34: `update web to v2` may replace the replica that `pause web-2` holds (10s to 20s); write another time, or a kill without `for`: that holds nothing");
         assert_eq!(fault("pause: web, pick: [2], at: update, for: 4s"), "");
     }
 

@@ -84,7 +84,7 @@ pub fn together(told: &[String], replicas: usize) -> String {
         *counts.entry(name).or_insert(0) += 1;
     }
     match counts.first_key_value() {
-        Some((name, count)) if *count == replicas => (*name).to_owned(),
+        Some((name, count)) if counts.len() == 1 && *count == replicas => (*name).to_owned(),
         Some(_) => {
             let parts = counts.iter().map(|(name, count)| format!("{name} at {count} of {replicas}"));
             parts.collect::<Vec<_>>().join(", ")
@@ -136,6 +136,7 @@ mod tests {
     fn replicas_run_one_revision_together_only_when_all_of_them_do() {
         let two = ["v2".to_owned(), "original".to_owned()];
         assert_eq!(together(&two, 2), "original at 1 of 2, v2 at 1 of 2");
+        assert_eq!(together(&two, 1), "original at 1 of 1, v2 at 1 of 1", "one too many is not together");
         assert_eq!(together(&two[..1], 2), "v2 at 1 of 2");
         assert_eq!(together(&two[..1], 1), "v2");
         assert_eq!(together(&[], 3), "none of 3 runs");

@@ -107,7 +107,9 @@ mod tests {
 
     fn pod(version: Option<&str>, image: &str) -> Replica {
         let env = version.map(|value| ("VERSION".to_owned(), Some(value.to_owned())));
-        Replica { env: env.into_iter().collect(), image: Some(image.into()), ..Replica::default() }
+        let mut pod = Replica::default();
+        (pod.env, pod.image) = (env.into_iter().collect(), Some(image.into()));
+        pod
     }
 
     const DONE: Progress = Progress { observed: true, wanted: 2, all: 2, updated: 2, available: 2 };
