@@ -23,7 +23,7 @@ pub mod local;
 mod on_kube;
 mod on_local;
 
-pub(crate) use on_kube::doors as kube_doors;
+pub(crate) use on_kube::{doors as kube_doors, production};
 
 use crate::record::{Draft, Record};
 

@@ -6,7 +6,8 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use super::{Kind, program::Call};
+use super::Kind;
+use crate::program::Call;
 
 const LOGS: Duration = Duration::from_secs(60);
 const ASK: Duration = Duration::from_secs(15);
