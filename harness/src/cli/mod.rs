@@ -92,7 +92,8 @@ pub(crate) fn log_to_stderr() {
     // A second caller in the same process (a test) keeps the first one's settings.
     let _ = match tracing_subscriber::EnvFilter::try_from_default_env() {
         Ok(filter) => log.with_env_filter(filter).try_init(),
-        Err(_) => log.with_env_filter("warn").without_time().try_init(),
+        // What a client of the API server complains of is told by whoever asked.
+        Err(_) => log.with_env_filter("warn,kube_client=off").without_time().try_init(),
     };
 }
 

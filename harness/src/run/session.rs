@@ -165,6 +165,7 @@ fn name_of_run() -> io::Result<String> {
 fn command(scenario: &Path, ready: &Ready, options: &Options) -> Vec<String> {
     let mut words = vec!["gauntlet".into(), "run".into(), scenario.display().to_string()];
     words.extend(["--target".into(), options.target.clone(), "--seed".into(), ready.plan.seed.0.to_string()]);
+    words.extend(options.at.words());
     for set in &options.sets {
         words.extend(["--set".into(), set.to_string()]);
     }

@@ -192,15 +192,36 @@ async fn warnings(client: &Client, namespace: &str) -> Vec<String> {
     let warned = ListParams::default().fields("type=Warning");
     match within(ASK, "read the events", events.list(&warned)).await {
         Err(trouble) => vec![trouble.to_string()],
-        Ok(list) => list.items.into_iter().map(shown).collect(),
+        Ok(list) => condensed(list.items.into_iter().map(told)),
     }
 }
 
-fn shown(event: Event) -> String {
+// A controller that tries again tells the same again, with another name in it.
+fn condensed(events: impl IntoIterator<Item = (String, String)>) -> Vec<String> {
+    let mut kept: Vec<(String, String, usize)> = vec![];
+    for (of, message) in events {
+        match kept.iter_mut().find(|(known, ..)| *known == of) {
+            Some((_, last, count)) => {
+                *last = message;
+                *count += 1;
+            }
+            None => kept.push((of, message, 1)),
+        }
+    }
+    let shown = kept.into_iter().map(|(of, message, count)| match count {
+        1 => format!("{of}: {message}"),
+        count => format!("{of}: {message} (and {} more)", count - 1),
+    });
+    shown.collect()
+}
+
+// Of what and why, and the message.
+fn told(event: Event) -> (String, String) {
     let of = &event.involved_object;
     let (kind, name) = (of.kind.as_deref().unwrap_or("?"), of.name.as_deref().unwrap_or("?"));
     let reason = event.reason.as_deref().unwrap_or("?");
-    format!("event of {kind} {name}: {reason}: {}", event.message.as_deref().unwrap_or_default().trim())
+    let message = event.message.as_deref().unwrap_or_default().trim().to_owned();
+    (format!("event of {kind} {name}: {reason}"), message)
 }
 
 #[cfg(test)]
@@ -208,7 +229,7 @@ mod tests {
     use k8s_openapi::api::core::v1::Pod;
     use serde_json::json;
 
-    use super::{bears, lives};
+    use super::{bears, condensed, lives};
 
     fn pod() -> Pod {
         let status = |name: &str, id: Option<&str>, restarts: i32| {
@@ -238,5 +259,12 @@ mod tests {
         {
             assert_eq!(bears(&pod(), select), bears_it, "{select}");
         }
+    }
+
+    #[test]
+    fn what_is_told_again_and_again_is_one_line() {
+        let event = |of: &str, message: &str| (of.to_owned(), message.to_owned());
+        let lines = condensed([event("a", "one"), event("b", "x"), event("a", "two"), event("a", "three")]);
+        assert_eq!(lines, ["a: three (and 2 more)", "b: x"]);
     }
 }

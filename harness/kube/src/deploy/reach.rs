@@ -29,11 +29,11 @@ pub(super) async fn reached(
     };
     let way = Query::Way { at: Place::replica(component, 1) };
     let reading = match witness.look(&way).await {
-        Ok(reading) if reading.0 == "ready" => "answers from here".to_owned(),
-        Ok(reading) => format!("does not answer from here: {}", reading.0),
-        Err(trouble) => format!("does not answer from here: {trouble}"),
+        Ok(reading) if reading.0 == "ready" => "something answers there".to_owned(),
+        Ok(reading) => format!("nothing answers there: {}", reading.0),
+        Err(trouble) => format!("nothing answers there: {trouble}"),
     };
-    lines.push(format!("endpoint of the system file: {} {reading}", kube.endpoint));
+    lines.push(format!("from here, as `kube.endpoint` says: {}; {reading}", kube.endpoint));
     lines
 }
 
