@@ -25,6 +25,10 @@ test: packages nextest service defects ## Formatting, lints, all tests, document
 	cargo test --workspace --doc --quiet
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
 
+.PHONY: test-kube
+test-kube: packages nextest ## The tests that need a cluster: makes one with kind, runs them, removes it
+	@scripts/test-kube
+
 .PHONY: build
 build: service ## The harness (development profile) and the service
 	cargo build -p gauntlet

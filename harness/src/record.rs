@@ -364,9 +364,9 @@ mod tests {
     fn an_unknown_format_is_refused_and_the_file_is_named() {
         let state = tempfile::tempdir().unwrap();
         let dir = record("one").create(state.path()).unwrap();
-        fs::write(dir.join("run.json"), r#"{"format":2,"anything":true}"#).unwrap();
+        fs::write(dir.join("run.json"), r#"{"format":9,"anything":true}"#).unwrap();
         let told = Record::open(state.path(), "one").unwrap_err().to_string();
-        assert!(told.contains("run.json has format 2") && told.contains("reads format 1"), "{told}");
+        assert!(told.contains("run.json has format 9") && told.contains("reads format 2"), "{told}");
         assert!(Record::list(state.path()).unwrap()[0].1.is_err());
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use gauntlet_core::{
     port::Trouble,
-    system::{System, kube::Kube},
+    system::{Kube, System},
 };
 use k8s_openapi::{
     api::core::v1::{Namespace, PersistentVolume, Pod},

@@ -2,14 +2,12 @@
 //!
 //! Reading order:
 //!
-//! - [`client`]: how an API server is reached; [`within`]: how long it may take to answer
+//! - [`client`]: how an API server is reached
 //! - [`agent`]: signals a container's processes, on their node; [`eye`]: sees them; [`idle`]: what both do meanwhile
 //! - [`line`](mod@line): a kept exec into one of them, one question and one answer at a time; [`lines`]: all of a run
-//! - [`tools`](mod@tools): the objects that bring agents, eyes and the janitor into a cluster
-//! - [`documents`], [`apply`]: objects are read from manifests, put into a cluster, and taken out
-//! - [`wait`]: rollouts, and why one does not come
-//! - [`site`]: where a run stands; [`target`]: acts there; [`witness`]: sees; [`ledger`], [`hold`]: what is in force, and who
-//!   holds the run
+//! - [`tools`](mod@tools): the objects that bring agents, eyes and the janitor into a cluster; [`deploy`]: a system that stays
+//! - [`documents`], [`apply`], [`wait`]: objects are read from manifests, put into a cluster, taken out; rollouts awaited
+//! - [`site`]: where a run stands; [`target`] acts there, [`witness`] sees; [`ledger`], [`hold`]: what is in force, who holds it
 //! - [`cluster`]: kind clusters of this machine, and the tools on any cluster
 //! - [`members`]: the sidecar that keeps an HAProxy's servers equal to the endpoints of a Service
 //!
@@ -25,7 +23,7 @@ pub mod client;
 pub mod cluster;
 pub mod deploy;
 mod desk;
-mod documents;
+pub mod documents;
 pub mod expired;
 pub mod eye;
 mod forward;
@@ -57,15 +55,10 @@ mod workload;
 
 pub use apply::Applier;
 pub use client::{connect, in_cluster};
-pub use documents::documents;
 pub use hold::Hold;
 pub use kube::Client;
 pub use ledger::KubeLedger;
-pub use line::{Line, Part};
-pub use lines::Lines;
 pub use queries::KubeQueries;
-pub use retry::retry;
 pub use site::{Mode, Site};
 pub use target::KubeTarget;
-pub use told::within;
 pub use witness::KubeWitness;

@@ -4,14 +4,14 @@ use std::{collections::BTreeMap, path::Path, process::Stdio, time::Duration};
 
 use gauntlet_core::{
     port::Trouble,
-    system::{System, kube::Kube},
+    system::{Kube, System},
 };
 use k8s_openapi::api::{core::v1::Secret, discovery::v1::EndpointSlice};
 use kube::api::{DynamicObject, ObjectMeta};
 use serde_json::{Value, json};
 use tokio::{process::Command, time::timeout};
 
-use crate::documents;
+use crate::documents::documents;
 
 /// How long rendering may take: nothing is fetched for it.
 const RENDERED_WITHIN: Duration = Duration::from_secs(20);

@@ -4,7 +4,7 @@
 use gauntlet_core::{
     act::Object,
     name::Name,
-    system::{System, kube::pods},
+    system::{System, kubernetes::pods},
 };
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 

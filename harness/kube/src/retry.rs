@@ -13,7 +13,11 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 const REQUEST: Duration = Duration::from_secs(10);
 
 /// Asks until an answer counts, within a budget. The error names what was asked and the last reason.
-pub async fn retry<T, F>(until: Instant, what: impl ToString, ask: impl FnMut() -> F) -> Result<T, Trouble>
+pub(crate) async fn retry<T, F>(
+    until: Instant,
+    what: impl ToString,
+    ask: impl FnMut() -> F,
+) -> Result<T, Trouble>
 where
     F: Future<Output = kube::Result<T>>,
 {

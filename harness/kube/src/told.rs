@@ -22,7 +22,7 @@ pub(crate) fn told(error: &(dyn Error + 'static)) -> String {
 }
 
 /// Asks the API server within a budget: a client waits for ever by itself.
-pub async fn within<T>(
+pub(crate) async fn within<T>(
     budget: Duration,
     what: impl ToString,
     ask: impl Future<Output = kube::Result<T>>,

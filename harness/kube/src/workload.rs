@@ -1,6 +1,6 @@
 //! The workload of a component: the Deployment or StatefulSet that makes its pods, found by its label.
 
-use gauntlet_core::{name::Name, port::Trouble, system::kube::COMPONENT_LABEL};
+use gauntlet_core::{name::Name, port::Trouble, system::kubernetes::COMPONENT_LABEL};
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use kube::{
     Api, Client,

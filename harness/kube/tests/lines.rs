@@ -1,4 +1,4 @@
-//! Agent and eye on a real cluster: runs when GAUNTLET_KUBE_TESTS names a kubeconfig of a cluster that has the tools.
+//! Agent and eye on a real cluster: GAUNTLET_KUBE_TESTS names a kubeconfig of one that has the tools.
 //! GAUNTLET_KUBE_TEST_IMAGE names an image with a shell that the nodes have.
 
 #![cfg(test)]
@@ -12,8 +12,11 @@ use std::{
 
 use gauntlet_core::act::Signal;
 use gauntlet_kube::{
-    Applier, Client, Line, Lines, Part, agent, connect, documents,
+    Applier, Client, agent, connect,
+    documents::documents,
     eye::{self, State},
+    line::{Line, Part},
+    lines::Lines,
 };
 use k8s_openapi::api::core::v1::Pod;
 use kube::{
@@ -42,12 +45,10 @@ spec:
 "#;
 const NAMESPACE: &str = "{ apiVersion: v1, kind: Namespace, metadata: { name: gauntlet-lines } }";
 
-fn kubeconfig() -> Option<PathBuf> {
-    let named = env::var_os("GAUNTLET_KUBE_TESTS").filter(|value| !value.is_empty());
-    if named.is_none() {
-        println!("NOT RUN: GAUNTLET_KUBE_TESTS names no kubeconfig");
-    }
-    named.map(PathBuf::from)
+fn kubeconfig() -> PathBuf {
+    PathBuf::from(
+        env::var_os("GAUNTLET_KUBE_TESTS").expect("GAUNTLET_KUBE_TESTS names the kubeconfig of a cluster"),
+    )
 }
 
 /// A pod whose processes are signalled and seen.
@@ -103,8 +104,9 @@ impl Tree {
 }
 
 #[tokio::test]
+#[ignore = "needs a cluster: make test-kube"]
 async fn the_eye_sees_what_the_agent_did() {
-    let Some(kubeconfig) = kubeconfig() else { return };
+    let kubeconfig = kubeconfig();
     let client = connect(Some(&kubeconfig), None).await.unwrap();
     let tree = Tree::planted(&client).await;
     let id = tree.container().await;
@@ -177,8 +179,9 @@ async fn broken_lines_are_opened_again(client: &Client, tree: &Tree, id: &str) {
 }
 
 #[tokio::test]
+#[ignore = "needs a cluster: make test-kube"]
 async fn a_node_without_an_agent_is_told() {
-    let Some(kubeconfig) = kubeconfig() else { return };
+    let kubeconfig = kubeconfig();
     let client = connect(Some(&kubeconfig), None).await.unwrap();
     let error = Line::open(&client, "nowhere", Part::Agent).await.unwrap_err().to_string();
     assert!(error.ends_with("no agent on node nowhere: run `gauntlet cluster install`"), "{error}");

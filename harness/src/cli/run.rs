@@ -7,7 +7,7 @@ use gauntlet_core::outcome::Outcome;
 
 use super::{complain, say, style};
 use crate::{
-    run::{self, Options, overrides::Set},
+    run::{self, Done, Options, overrides::Set},
     target::At,
 };
 
@@ -79,6 +79,7 @@ impl How {
         Options {
             target: self.target.clone(),
             at: self.at.at(),
+            earlier: vec![],
             seed: self.seed,
             sets: self.sets.clone(),
             endpoint: self.endpoint.clone(),
@@ -91,12 +92,14 @@ impl How {
 
 impl Args {
     pub(super) fn run(self) -> Outcome {
-        run_all(&self.scenarios, &self.how.options())
+        run_all(&self.scenarios, &self.how.options(), 0)
     }
 }
 
 /// Runs them all, prints a line each when there are several, and answers the worst outcome.
-pub(super) fn run_all(paths: &[PathBuf], options: &Options) -> Outcome {
+///
+/// An inconclusive scenario is repeated that often; its last attempt counts.
+pub(super) fn run_all(paths: &[PathBuf], options: &Options, repeats: usize) -> Outcome {
     let files = match scenario_files(paths) {
         Ok(files) => files,
         Err(why) => {
@@ -105,10 +108,10 @@ pub(super) fn run_all(paths: &[PathBuf], options: &Options) -> Outcome {
         }
     };
     let mut ended = Vec::new();
+    let mut last = Vec::new();
     for file in &files {
-        let done = run::blocking(file, options);
-        let outcome = done.outcome;
-        ended.push((file, done));
+        let outcome = attempts(file, options, repeats, &mut ended);
+        last.push(outcome);
         // A person who said stop does not want the next one.
         if matches!(outcome, Outcome::Interrupted | Outcome::NotHealed) {
             break;
@@ -121,11 +124,27 @@ pub(super) fn run_all(paths: &[PathBuf], options: &Options) -> Outcome {
             say(format!("{:<14} {}  {place}", done.outcome, file.display()));
         }
     }
-    ended
-        .iter()
-        .map(|(_, done)| done.outcome)
-        .max_by_key(|outcome| severity(*outcome))
-        .unwrap_or(Outcome::BadScenario)
+    last.into_iter().max_by_key(|outcome| severity(*outcome)).unwrap_or(Outcome::BadScenario)
+}
+
+/// Runs one scenario, again while it is inconclusive and may be repeated. Each attempt names those before it.
+fn attempts<'a>(
+    file: &'a Path,
+    options: &Options,
+    repeats: usize,
+    ended: &mut Vec<(&'a Path, Done)>,
+) -> Outcome {
+    let mut options = options.clone();
+    loop {
+        let done = run::blocking(file, &options);
+        let (outcome, directory) = (done.outcome, done.directory.clone());
+        ended.push((file, done));
+        if outcome != Outcome::Inconclusive || options.earlier.len() >= repeats {
+            return outcome;
+        }
+        options.earlier.extend(directory);
+        say(format!("inconclusive: attempt {} of {}", options.earlier.len() + 1, repeats + 1));
+    }
 }
 
 /// The order in which one outcome stands for several: worst last.

@@ -53,7 +53,7 @@ pub(super) enum Guard {
     /// The janitor of a cluster, which sees a lease renewed.
     Lease {
         /// The lease.
-        hold: Hold,
+        hold: Box<Hold>,
         /// Renews it.
         beats: JoinHandle<()>,
     },
@@ -163,7 +163,7 @@ async fn watched_by_janitor(
     let holder = format!("harness {}", record.holder.pid);
     let hold = Hold::begin(client, &record.run, &holder, &text, record.lease).await?;
     let beats = tokio::spawn(renew(hold.clone(), record.lease, stop.clone(), tell));
-    Ok(Guard::Lease { hold, beats })
+    Ok(Guard::Lease { hold: Box::new(hold), beats })
 }
 
 /// Renews until it is ended. A lease that could not be renewed for its whole length is the janitor's.

@@ -48,6 +48,8 @@ pub struct Options {
     pub target: String,
     /// Which cluster, and where on it.
     pub at: At,
+    /// The directories of attempts that were inconclusive.
+    pub earlier: Vec<PathBuf>,
     /// Another seed than the scenario's.
     pub seed: Option<u64>,
     /// Changes to the system file.
@@ -67,6 +69,7 @@ impl Default for Options {
         Self {
             target: "local".into(),
             at: At::default(),
+            earlier: vec![],
             seed: None,
             sets: vec![],
             endpoint: None,

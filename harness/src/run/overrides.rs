@@ -52,6 +52,11 @@ impl fmt::Display for Set {
 }
 
 impl Set {
+    /// Whether it says how a component is started as a process of this machine.
+    pub fn is_of_processes(&self) -> bool {
+        matches!(self.field, Field::Program | Field::Setting(_))
+    }
+
     /// Makes the change.
     pub fn apply(&self, system: &mut System) -> Result<(), String> {
         let name = &self.component;

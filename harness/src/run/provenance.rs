@@ -10,8 +10,13 @@ use super::{itself, ready::Ready};
 use crate::{digest, target::local::find};
 
 /// Commit, SHA-256 of binaries and files, and the machine.
-pub(super) fn provenance(ready: &Ready) -> BTreeMap<String, String> {
+pub(super) fn provenance(ready: &Ready, earlier: &[PathBuf]) -> BTreeMap<String, String> {
     let mut known = BTreeMap::new();
+    if !earlier.is_empty() {
+        let runs = earlier.iter().filter_map(|dir| dir.file_name()).map(|run| run.to_string_lossy());
+        let runs: Vec<_> = runs.collect();
+        known.insert("attempt".to_owned(), format!("{}, after {}", runs.len() + 1, runs.join(", ")));
+    }
     if let Some(commit) = commit(&ready.root) {
         known.insert("commit".to_owned(), commit);
     }

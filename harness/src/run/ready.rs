@@ -70,10 +70,15 @@ pub fn ready(file: &Path, options: &Options) -> Result<Ready, BadScenario> {
     let beside = file.parent().unwrap_or(Path::new("."));
     let system_file = beside.join(&said.system);
     let (mut system, root) = self::system(&system_file)?;
+    let kind = kind(&options.target)?;
     for set in &options.sets {
+        if set.is_of_processes() && !kind.starts_processes() {
+            let why =
+                format!("--set {set}: on the target {} manifests say that, not the system file", kind.name());
+            return Err(BadScenario::because(why));
+        }
         set.apply(&mut system).map_err(BadScenario::because)?;
     }
-    let kind = kind(&options.target)?;
     let known = Known {
         system: &system,
         target: kind.name(),

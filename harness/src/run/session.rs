@@ -140,7 +140,7 @@ async fn guarded(
         wall_clock: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         command: command(scenario, &ready, options),
-        provenance: provenance(&ready),
+        provenance: provenance(&ready, &options.earlier),
         plan: ready.plan.clone(),
     };
     // A run that has begun is watched.

@@ -40,6 +40,14 @@ pub trait TargetKind: Sync {
     fn most(&self) -> BTreeSet<Ability>;
     /// How fast it is.
     fn tempo(&self) -> Tempo;
+    /// Whether it starts components as the system file's `local` and `settings` say.
+    fn starts_processes(&self) -> bool {
+        false
+    }
+    /// How often an inconclusive gate may be repeated there.
+    fn repeats(&self) -> usize {
+        0
+    }
     /// What it can do here and now. Only reads; an error says why nothing can be done there at all.
     fn abilities<'a>(&'a self, system: &'a System, at: &'a At) -> Later<'a, BTreeSet<Ability>>;
     /// What of a system file could never start there. Nothing is asked of the world but files.

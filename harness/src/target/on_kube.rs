@@ -47,6 +47,11 @@ impl TargetKind for OnKube {
         }
     }
 
+    // A small machine that carries cluster, service and generator starves the generator now and then.
+    fn repeats(&self) -> usize {
+        2
+    }
+
     fn abilities<'a>(&'a self, system: &'a System, at: &'a At) -> Later<'a, BTreeSet<Ability>> {
         Box::pin(async move {
             let at = located(at)?;

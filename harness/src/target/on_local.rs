@@ -45,6 +45,10 @@ impl TargetKind for OnLocal {
         local::abilities()
     }
 
+    fn starts_processes(&self) -> bool {
+        true
+    }
+
     fn tempo(&self) -> Tempo {
         Tempo {
             lease: Duration::from_secs(5),

@@ -3,6 +3,8 @@
 #![cfg(test)]
 
 mod cli;
+#[path = "../shared/conformance.rs"]
+mod conformance;
 mod crash;
 mod database;
 mod ground;

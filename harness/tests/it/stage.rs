@@ -173,7 +173,7 @@ impl Stage {
             runs.find_map(|run| fs::read_to_string(run.ok()?.path().join("run.json")).ok())
         });
         let record: Value = serde_json::from_str(&record).unwrap();
-        PathBuf::from(record["layout"]["private"].as_str().unwrap())
+        PathBuf::from(record["ground"]["local"]["private"].as_str().unwrap())
     }
 
     /// The values of the run's secrets.

@@ -18,7 +18,10 @@ use gauntlet_core::{
 };
 use serde_json::{Value, json};
 
-use crate::ground::{Run, replica, state, system};
+use crate::{
+    conformance::{Subject, conforms},
+    ground::{Run, replica, state, system},
+};
 
 // A server that answers, and a tree of processes that does nothing.
 fn stand_ins() -> System {
@@ -48,6 +51,14 @@ fn start(at: &Place) -> Act {
 
 fn ground() -> Place {
     Place::of(Unit::Ground)
+}
+
+#[tokio::test]
+async fn this_machine_does_what_every_target_does() {
+    let run = Run::up(system(json!({ "web": web(1) }), json!([])), Path::new("/")).await;
+    let at = replica("web", 1);
+    let patience = std::time::Duration::from_secs(20);
+    conforms(&Subject { target: &run.target, witness: &run.witness, at, patience }).await;
 }
 
 async fn tree_up(run: &Run) -> Place {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::kube::Pods;
+use super::kubernetes::Pods;
 use crate::{
     act::Signal,
     name::Name,

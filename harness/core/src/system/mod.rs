@@ -15,14 +15,14 @@ use crate::{
 pub mod behaviour;
 mod check;
 pub mod component;
-pub mod kube;
+pub mod kubernetes;
 pub mod metric;
 mod names;
 pub mod template;
 
 pub use behaviour::{Audit, Behaviour, Expected, Found, JsonCheck, Mark, Method, RequestSpec};
 pub use component::{Allotment, Component, FileSource, Local, Must, Port, Ready, Scrape, Stop};
-pub use kube::{GeneratedSecret, Kube, Pods};
+pub use kubernetes::{GeneratedSecret, Kube, Pods};
 pub use metric::Metric;
 pub use template::{Expr, Piece, Template};
 

@@ -6,7 +6,7 @@ use futures_util::future::try_join_all;
 use gauntlet_core::{
     name::Name,
     port::{Trouble, Witness},
-    system::{System, kube::Kube},
+    system::{Kube, System},
 };
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::{Api, Client, api::DynamicObject};

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use gauntlet_core::{
     port::Trouble,
-    system::{System, kube::Kube},
+    system::{Kube, System},
 };
 use k8s_openapi::api::{
     core::v1::{Namespace, PersistentVolumeClaim, Secret},
@@ -137,7 +137,7 @@ async fn to_api_server(client: &Client, kube: &Kube) -> Result<Option<DynamicObj
         "metadata": { "name": "api-server" },
         "spec": {
             "podSelector": { "matchExpressions": [{
-                "key": gauntlet_core::system::kube::COMPONENT_LABEL, "operator": "In", "values": kube.api_server,
+                "key": gauntlet_core::system::kubernetes::COMPONENT_LABEL, "operator": "In", "values": kube.api_server,
             }] },
             "policyTypes": ["Egress"],
             "egress": slices.items.iter().map(manifests::way_to).collect::<Vec<_>>(),

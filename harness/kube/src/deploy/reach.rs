@@ -4,10 +4,7 @@ use gauntlet_core::{
     act::Place,
     port::{Trouble, Witness},
     proof::Query,
-    system::{
-        System,
-        kube::{COMPONENT_LABEL, Kube},
-    },
+    system::{Kube, System, kubernetes::COMPONENT_LABEL},
 };
 use k8s_openapi::api::core::v1::Service;
 use kube::{Api, Client, api::ListParams};

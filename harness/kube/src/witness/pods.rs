@@ -6,7 +6,7 @@ use futures_util::StreamExt;
 use gauntlet_core::{
     name::Name,
     port::Trouble,
-    system::{System, kube::pods},
+    system::{System, kubernetes::pods},
 };
 use k8s_openapi::api::core::v1::{Container, Pod};
 use kube::{

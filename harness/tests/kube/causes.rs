@@ -1,0 +1,74 @@
+//! What is wrong with a cluster is named, under the right exit code, and nothing is left.
+
+use crate::{
+    cluster::{here, kubeconfig, left},
+    stage::Stage,
+};
+
+const QUIET: &str = "
+hypothesis: it comes up
+system: SYSTEM
+seed: 1
+load:
+  - behaviour: mixed
+    arrivals: { constant: 20/s }
+phases: { baseline: 2s }
+objectives:
+  - p95 < 1s
+";
+
+fn with(more: &[&str]) -> Vec<String> {
+    more.iter().map(|word| (*word).to_owned()).collect()
+}
+
+fn told(more: &[String], code: i32, words: &[&str]) {
+    let stage = Stage::new();
+    let ended = stage.run(QUIET, more);
+    assert_eq!(ended.code, code, "{}", ended.text);
+    for word in words {
+        assert!(ended.text.contains(word), "no {word:?} in {}", ended.text);
+    }
+}
+
+#[test]
+#[ignore = "needs a cluster: make test-kube"]
+fn a_wrong_kubeconfig_or_context_is_a_bad_command() {
+    told(
+        &with(&["--target", "kube", "--kubeconfig", "/nowhere/config"]),
+        2,
+        &["/nowhere/config", "nothing was started"],
+    );
+    let kubeconfig = kubeconfig().display().to_string();
+    let wrong = with(&["--target", "kube", "--kubeconfig", &kubeconfig, "--context", "nobody"]);
+    told(&wrong, 2, &["nobody", "nothing was started"]);
+}
+
+#[test]
+#[ignore = "needs a cluster: make test-kube"]
+fn a_namespace_that_is_not_listed_is_refused_and_one_that_is_not_there_fails_the_set_up() {
+    let here = here();
+    let at = |namespace: &str| [here.clone(), with(&["--namespace", namespace])].concat();
+    told(&at("kube-system"), 2, &["kube-system", "does not list it"]);
+    told(&at("causal"), 4, &["there is no such namespace"]);
+    assert_eq!(left(), Vec::<String>::new());
+}
+
+#[test]
+#[ignore = "needs a cluster: make test-kube"]
+fn a_context_that_looks_like_production_needs_a_flag() {
+    let text = std::fs::read_to_string(kubeconfig()).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("config");
+    std::fs::write(
+        &file,
+        text.replace("current-context: ", "current-context: prod-")
+            .replace("  name: kind-", "  name: prod-kind-"),
+    )
+    .unwrap();
+    let file = file.display().to_string();
+    told(
+        &with(&["--target", "kube", "--kubeconfig", &file]),
+        2,
+        &["looks like production", "--allow-production"],
+    );
+}

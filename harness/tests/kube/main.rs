@@ -1,0 +1,15 @@
+//! On a real cluster: `make test-kube`, or `GAUNTLET_KUBE_TESTS=KUBECONFIG cargo nextest run --run-ignored all` for any
+//! cluster with the tools (`gauntlet cluster install`) and the images. The tests take its node port one after the other.
+
+#![cfg(test)]
+
+mod causes;
+mod cluster;
+#[path = "../shared/conformance.rs"]
+mod conformance;
+mod gate;
+mod sigkill;
+#[path = "../it/stage.rs"]
+#[expect(dead_code, reason = "what only runs on this machine leave is looked for elsewhere")]
+mod stage;
+mod target;

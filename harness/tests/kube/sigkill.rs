@@ -1,0 +1,55 @@
+//! `kill -9` of the harness in the middle of each fault: the janitor heals. Within two leases and 15 s nothing is left.
+
+use std::time::{Duration, Instant};
+
+use crate::{
+    cluster::{here, until_nothing_is_left},
+    stage::Stage,
+};
+
+const SHORT: &str = "
+hypothesis: nothing of a killed run is left
+system: SYSTEM
+seed: 9
+load:
+  - behaviour: mixed
+    arrivals: { constant: 50/s }
+phases: { warm-up: 1s, baseline: 2s, fault: 30s }
+faults:
+  - kill: service
+    pick: [1]
+    at: fault
+    for: 1s
+  - pause: service
+    pick: [2]
+    at: fault + 16s
+    for: 10s
+tolerates: { service: 1 of 3 }
+objectives:
+  - p95 < 1s
+";
+
+/// Two leases of 30 s and 15 s.
+const WITHIN: Duration = Duration::from_secs(75);
+
+#[test]
+#[ignore = "needs a cluster: make test-kube"]
+fn after_sigkill_in_set_up_or_in_a_fault_the_janitor_leaves_nothing() {
+    for at in [
+        "\"entering\",\"step\":\"set-up/4\"",
+        "\"entering\",\"step\":\"kill-1/1\"",
+        "\"entered\",\"step\":\"pause-2/1\"",
+    ] {
+        let stage = Stage::new();
+        let mut run = stage.start(SHORT, &here());
+        stage.await_event(at);
+        run.kill().unwrap();
+        run.wait().unwrap();
+        let killed = Instant::now();
+        until_nothing_is_left(WITHIN);
+        println!("killed at {at:<40} gone after {:.1} s", killed.elapsed().as_secs_f64());
+        // What this machine remembers of it is settled from the same ledger.
+        assert_eq!(stage.gauntlet(&["heal"]).code, 0);
+        assert_eq!(stage.gauntlet(&["status"]).text.trim(), "nothing is in force");
+    }
+}

@@ -1,0 +1,82 @@
+//! Conformance of the cluster's target: the same body as over this machine.
+
+use std::{sync::Arc, time::Duration};
+
+use gauntlet_core::{
+    act::{Act, Place, Unit},
+    name::Name,
+    port::{Target, Witness},
+    proof::Query,
+    system::{self, System},
+};
+use gauntlet_kube::{KubeTarget, KubeWitness, Mode, Site, connect};
+use tokio::time::{Instant, sleep};
+
+use crate::{
+    cluster::{kubeconfig, left},
+    conformance::{Subject, conforms},
+    stage::root,
+};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The reference system without its ingress: no other run may hold the node port meanwhile.
+fn without_ingress() -> System {
+    let text = std::fs::read_to_string(root().join("deploy/system.yml")).unwrap();
+    let mut system = system::read(text).unwrap();
+    system.components.shift_remove(&"ingress".parse::<Name>().unwrap());
+    system
+}
+
+async fn awaits(witness: &dyn Witness, ask: Query, expected: &str) {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let last = witness.look(&ask).await.map_or_else(|trouble| trouble.to_string(), |reading| reading.0);
+        if last == expected {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{ask}: wanted {expected}, last saw {last}");
+        sleep(Duration::from_millis(200)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a cluster: make test-kube"]
+async fn a_cluster_does_what_every_target_does() {
+    let run = format!("conformance-{}", std::process::id());
+    let site = Arc::new(Site {
+        namespace: format!("gauntlet-{run}"),
+        run,
+        kubeconfig: Some(kubeconfig()),
+        context: None,
+        mode: Mode::Provision { overlay: root().join("deploy/overlays/kind") },
+    });
+    let client = connect(site.kubeconfig.as_deref(), None).await.unwrap();
+    let system = Arc::new(without_ingress());
+    let witness = KubeWitness::new(client.clone(), system.clone(), site.clone());
+    let target = KubeTarget::new(client, system.clone(), site);
+    let ground = Place::of(Unit::Ground);
+    let start = Act::Start { unit: Unit::Ground };
+    let prepared = target.prepare(&start).await.unwrap();
+    assert_eq!(prepared.undo, [Act::Stop { at: ground.clone() }]);
+    target.apply(&start).await.unwrap();
+    target.apply(&start).await.unwrap();
+    for (component, spec) in &system.components {
+        for index in 1..=spec.replicas {
+            target.apply(&Act::Start { unit: Place::replica(component, index).unit }).await.unwrap();
+        }
+        for index in 1..=spec.replicas {
+            awaits(&witness, Query::Ready { at: Place::replica(component, index) }, "ready").await;
+        }
+    }
+    let at = Place::replica(&"service".parse().unwrap(), 2);
+    conforms(&Subject { target: &target, witness: &witness, at, patience: PATIENCE }).await;
+    let database = Place::replica(&"database".parse().unwrap(), 1);
+    awaits(&witness, Query::Sql { at: database, statement: "show fsync".into() }, "on").await;
+    for undo in prepared.undo.iter().chain(&prepared.undo) {
+        target.apply(undo).await.unwrap();
+    }
+    awaits(&witness, Query::Process { at: ground }, "absent").await;
+    assert_eq!(target.leftovers().await.unwrap(), []);
+    assert_eq!(left(), Vec::<String>::new());
+}

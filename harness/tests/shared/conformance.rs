@@ -1,0 +1,137 @@
+//! What every target must do, whatever it is made of: the same body runs over this machine and over a cluster.
+
+use std::time::Duration;
+
+use gauntlet_core::{
+    act::{Ability, Act, Object, Place, Signal},
+    port::{Target, Witness},
+    proof::Query,
+};
+use tokio::time::{Instant, sleep};
+
+/// A replica that is up and ready, and who acts and sees there.
+pub(crate) struct Subject<'a> {
+    pub(crate) target: &'a dyn Target,
+    pub(crate) witness: &'a dyn Witness,
+    pub(crate) at: Place,
+    /// How long a change may take until it is seen.
+    pub(crate) patience: Duration,
+}
+
+impl Subject<'_> {
+    async fn look(&self, ask: &Query) -> String {
+        self.witness.look(ask).await.map_or_else(|trouble| trouble.to_string(), |reading| reading.0)
+    }
+
+    async fn sees(&self, ask: Query, expected: &str) {
+        let deadline = Instant::now() + self.patience;
+        loop {
+            let last = self.look(&ask).await;
+            if last == expected {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{ask}: wanted {expected}, last saw {last}");
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    async fn is_well(&self) {
+        self.sees(Query::Process { at: self.at.clone() }, "running").await;
+        self.sees(Query::Ready { at: self.at.clone() }, "ready").await;
+    }
+
+    async fn apply(&self, act: &Act) {
+        self.target.apply(act).await.unwrap_or_else(|trouble| panic!("{trouble}"));
+    }
+
+    /// Twice: an act and an undo are idempotent.
+    async fn apply_all(&self, acts: &[Act]) {
+        for act in acts.iter().chain(acts) {
+            self.apply(act).await;
+        }
+    }
+
+    fn signal(&self, signal: Signal) -> Act {
+        Act::Signal { at: self.at.clone(), signal }
+    }
+}
+
+fn object(act: &Act) -> Object {
+    match act {
+        Act::Signal { at, .. } | Act::Stop { at } => at.object.clone().unwrap(),
+        Act::Start { .. } => panic!("a start is pinned to nothing"),
+    }
+}
+
+/// Everything that a target must do to one replica.
+pub(crate) async fn conforms(subject: &Subject<'_>) {
+    subject.is_well().await;
+    says_what_it_can(subject).await;
+    only_reads_when_it_prepares(subject).await;
+    pauses_and_resumes(subject).await;
+    kills_one_life_only(subject).await;
+    stops_and_starts(subject).await;
+}
+
+async fn says_what_it_can(subject: &Subject<'_>) {
+    let can = subject.target.abilities().await.unwrap();
+    assert!(
+        [Ability::Start, Ability::Kill, Ability::Pause].iter().all(|ability| can.contains(ability)),
+        "{can:?}"
+    );
+    assert!(!subject.target.leftovers().await.unwrap().is_empty(), "what stands bears the mark");
+}
+
+async fn only_reads_when_it_prepares(subject: &Subject<'_>) {
+    let pinned = object(&subject.target.prepare(&subject.signal(Signal::Kill)).await.unwrap().act);
+    for act in [
+        Act::Start { unit: subject.at.unit.clone() },
+        Act::Stop { at: subject.at.clone() },
+        subject.signal(Signal::Kill),
+        subject.signal(Signal::Pause),
+    ] {
+        let (one, other) =
+            (subject.target.prepare(&act).await.unwrap(), subject.target.prepare(&act).await.unwrap());
+        assert_eq!(one, other, "{act}");
+        assert!(one.touches.iter().all(|unit| *unit == subject.at.unit), "{act} touches {:?}", one.touches);
+    }
+    assert_eq!(subject.look(&Query::Process { at: subject.at.pinned(pinned) }).await, "running");
+    let start = subject.target.prepare(&Act::Start { unit: subject.at.unit.clone() }).await.unwrap();
+    assert!(start.idle && start.undo.is_empty(), "what runs needs no start: {start:?}");
+}
+
+async fn pauses_and_resumes(subject: &Subject<'_>) {
+    let pause = subject.target.prepare(&subject.signal(Signal::Pause)).await.unwrap();
+    let very = Query::Process { at: subject.at.pinned(object(&pause.act)) };
+    subject.apply_all(std::slice::from_ref(&pause.act)).await;
+    subject.sees(very.clone(), "paused").await;
+    subject.sees(Query::Ready { at: subject.at.clone() }, "silent").await;
+    subject.apply_all(&pause.undo).await;
+    subject.sees(very, "running").await;
+    subject.is_well().await;
+}
+
+async fn kills_one_life_only(subject: &Subject<'_>) {
+    let kill = subject.target.prepare(&subject.signal(Signal::Kill)).await.unwrap();
+    let first = object(&kill.act);
+    subject.apply(&kill.act).await;
+    subject.sees(Query::Process { at: subject.at.pinned(first.clone()) }, "absent").await;
+    subject.apply_all(&kill.undo).await;
+    subject.is_well().await;
+    let second = object(&subject.target.prepare(&subject.signal(Signal::Kill)).await.unwrap().act);
+    assert_ne!(first, second);
+    // The old act again, and what a resume of the old life would do: the successor is left alone.
+    subject.apply(&kill.act).await;
+    subject.apply(&Act::Signal { at: subject.at.pinned(first), signal: Signal::Pause }).await;
+    assert_eq!(subject.look(&Query::Process { at: subject.at.pinned(second) }).await, "running");
+    subject.is_well().await;
+}
+
+async fn stops_and_starts(subject: &Subject<'_>) {
+    let stop = subject.target.prepare(&Act::Stop { at: subject.at.clone() }).await.unwrap();
+    let very = Query::Process { at: subject.at.pinned(object(&stop.act)) };
+    subject.apply_all(std::slice::from_ref(&stop.act)).await;
+    subject.sees(very, "absent").await;
+    subject.apply_all(&stop.undo).await;
+    subject.is_well().await;
+}
