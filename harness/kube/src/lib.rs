@@ -1,7 +1,6 @@
 //! Everything of Gauntlet that names Kubernetes.
 //!
 //! Reading order:
-//!
 //! - [`client`]: how an API server is reached
 //! - [`agent`]: signals a container's processes, on their node; [`eye`]: sees them; [`idle`]: what both do meanwhile
 //! - [`line`](mod@line): a kept exec into one of them, one question and one answer at a time; [`lines`]: all of a run
@@ -34,13 +33,10 @@ pub mod leases;
 pub mod ledger;
 pub mod line;
 pub mod lines;
-mod logs;
 pub mod manifests;
 pub mod members;
 mod patience;
 mod pods;
-mod program;
-mod progress;
 mod queries;
 mod retry;
 pub mod site;

@@ -14,8 +14,7 @@ use kube::{Api, Client, api::ListParams};
 
 use crate::{
     KubeWitness,
-    deploy::{self, Around},
-    logs,
+    deploy::{self, Around, logs},
     pods::{Replica, replicas, selected},
     site::Site,
     told::within,

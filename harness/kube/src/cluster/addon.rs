@@ -7,8 +7,7 @@ use gauntlet_core::port::Trouble;
 use kube::{Client, core::DynamicObject};
 use serde_json::Value;
 
-use super::Kind;
-use crate::program::Call;
+use super::{Kind, program::Call};
 use crate::{apply::Applier, documents::documents, wait::rollout};
 
 const INSTALL: Duration = Duration::from_secs(300);

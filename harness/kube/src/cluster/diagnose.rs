@@ -6,8 +6,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use super::Kind;
-use crate::program::Call;
+use super::{Kind, program::Call};
 
 const LOGS: Duration = Duration::from_secs(60);
 const ASK: Duration = Duration::from_secs(15);

@@ -12,8 +12,7 @@ use k8s_openapi::api::core::v1::Node;
 use kube::{Api, Client, api::ListParams};
 use serde::{Deserialize, Serialize};
 
-use super::{Kind, Say};
-use crate::program::Call;
+use super::{Kind, Say, program::Call};
 use crate::told::within;
 
 /// The first build compiles everything.

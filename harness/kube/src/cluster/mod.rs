@@ -12,16 +12,19 @@ mod addon;
 mod diagnose;
 mod images;
 mod install;
+pub(crate) mod program;
+mod progress;
 mod status;
 mod up;
 
 pub use images::Images;
 pub use install::{Tools, install, uninstall};
+pub use progress::Say;
+pub(crate) use progress::stage;
 pub use status::status;
 pub use up::{Up, up};
 
-use crate::program::Call;
-pub use crate::progress::Say;
+use program::Call;
 
 /// A kind cluster of this machine, and what is kept of it: a kubeconfig of its own.
 #[derive(Debug, Clone)]

@@ -8,7 +8,11 @@ use kube::{Api, Client, api::ListParams};
 use tokio::time::{Instant, sleep};
 
 use super::{Images, Kind, Say, Tools, addon, diagnose::diagnose, images::load, install};
-use crate::{client::connect, program::Call, progress::stage, told::within};
+use crate::{
+    client::connect,
+    cluster::{program::Call, stage},
+    told::within,
+};
 
 const CREATE: Duration = Duration::from_secs(300);
 const NODES: Duration = Duration::from_secs(120);

@@ -12,11 +12,10 @@ use gauntlet_core::{port::Trouble, secrets::Secrets, system::System};
 use k8s_openapi::api::core::v1::{ContainerStatus, Event, Pod, Secret};
 use kube::{Api, Client, api::ListParams};
 
-use super::cause::cause;
+use super::{cause::cause, logs};
 use crate::{
-    logs,
+    cluster::program::Call,
     pods::{replicas, selected},
-    program::Call,
     told::within,
     wait::reasons,
 };
@@ -132,7 +131,7 @@ fn lives(pod: &Pod) -> Vec<Life> {
         (pod.metadata.name.clone().unwrap_or_default(), pod.status.clone().unwrap_or_default());
     let all =
         [status.init_container_statuses, status.container_statuses, status.ephemeral_container_statuses];
-    let all = all.into_iter().flatten().flatten().filter(|container| has_run(container));
+    let all = all.into_iter().flatten().flatten().filter(has_run);
     all.flat_map(|container| {
         let life = |previous| Life { pod: name.clone(), container: container.name.clone(), previous };
         [false, true]

@@ -12,9 +12,9 @@ use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::{Api, Client, api::DynamicObject};
 
 use crate::{
+    cluster::{Say, stage},
     manifests::{self, Rendered, kind},
     patience::ask,
-    progress::{Say, stage},
     site::{DEPLOYED_LABEL, RUN_LABEL, Site},
     wait::rollout,
 };
@@ -22,6 +22,7 @@ use crate::{
 mod bundle;
 mod cause;
 mod hopeless;
+pub(crate) mod logs;
 mod place;
 mod reach;
 mod undeploy;

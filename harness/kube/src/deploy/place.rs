@@ -156,7 +156,7 @@ mod tests {
     use k8s_openapi::api::core::v1::{Namespace, Secret};
 
     use super::{object, of_stem, stems};
-    use crate::documents;
+    use crate::documents::documents;
 
     #[test]
     fn a_claim_belongs_to_a_set_by_its_name() {

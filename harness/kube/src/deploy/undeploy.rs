@@ -16,9 +16,9 @@ use tokio::time::{Instant, sleep};
 use super::{Owner, found, owner, place::claims};
 use crate::{
     Applier,
+    cluster::{Say, stage},
     manifests::kind,
     patience::{ask, ask_gone},
-    progress::{Say, stage},
     retry::retry,
     site::DEPLOYED_LABEL,
 };
