@@ -34,12 +34,12 @@ build: service ## The harness (development profile) and the service
 	cargo build -p gauntlet
 
 .PHONY: service
-service: toolchain ## The service (release: a debug build cannot carry the load)
-	cargo build --release --bin causal-service
+service: toolchain ## The service (release: a debug build cannot carry the load; static: images share the build)
+	@scripts/static causal-service
 
 .PHONY: defects
 defects: toolchain ## The service with its seeded defects, for the tests of the harness; never in an image
-	cargo build --release --bin causal-service-defects --features defects
+	@scripts/static causal-service-defects --features defects
 
 .PHONY: packages
 packages: ## Installs the OS packages that the system needs, without leaving a daemon running

@@ -9,7 +9,7 @@ use gauntlet_core::{
     secrets::Secrets,
     system::{Metric, System},
 };
-use k8s_openapi::api::core::v1::{Pod, Secret};
+use k8s_openapi::api::core::v1::{Event, Pod, Secret};
 use kube::{Api, Client, api::ListParams};
 
 use crate::{
@@ -18,6 +18,7 @@ use crate::{
     pods::{Replica, replicas, selected},
     site::Site,
     told::within,
+    wait::reasons,
     witness::meter::KubeMeter,
 };
 
@@ -62,7 +63,13 @@ impl KubeQueries {
     async fn tail(&self, unit: &Unit, lines: usize) -> Result<Option<String>, Trouble> {
         let Unit::Replica { component, index } = unit else { return Ok(None) };
         let replicas = self.replicas(component).await?;
-        let Some(replica) = replicas.get(usize::from(*index).saturating_sub(1)) else { return Ok(None) };
+        let Some(replica) = replicas.get(usize::from(*index).saturating_sub(1)) else {
+            return self.refusals(component).await;
+        };
+        let waits = self.waits(replica).await?;
+        if !waits.is_empty() {
+            return Ok(Some(format!("(pod {}) {}", replica.pod, waits.join("; "))));
+        }
         let secrets = self.secrets().await?;
         let lines = i64::try_from(lines).ok();
         // One that was restarted just now has said why in its life before.
@@ -71,6 +78,30 @@ impl KubeQueries {
             text = self.log(replica, false, lines).await?;
         }
         Ok(text.map(|text| secrets.hide(text.trim_end())).filter(|text| !text.is_empty()))
+    }
+
+    /// What a pod waits for.
+    async fn waits(&self, replica: &Replica) -> Result<Vec<String>, Trouble> {
+        let pods: Api<Pod> = Api::namespaced(self.client.clone(), &self.site.namespace);
+        let pod =
+            within(ANSWERED_WITHIN, format!("look at {}", replica.pod), pods.get_opt(&replica.pod)).await?;
+        Ok(pod.map(|pod| reasons(&pod)).unwrap_or_default())
+    }
+
+    /// Why a component has no such pod: what its controllers were refused, such as by a quota.
+    async fn refusals(&self, component: &Name) -> Result<Option<String>, Trouble> {
+        let events: Api<Event> = Api::namespaced(self.client.clone(), &self.site.namespace);
+        let refused = ListParams::default().fields("type=Warning");
+        let what = format!("look at the events of {}", self.site.namespace);
+        let list = within(ANSWERED_WITHIN, what, events.list(&refused)).await?;
+        let of_component = |event: &Event| {
+            event.involved_object.name.as_deref().is_some_and(|name| name.starts_with(component.as_str()))
+        };
+        let last = list.items.into_iter().rfind(of_component);
+        Ok(last.map(|event| {
+            let reason = event.reason.unwrap_or_default();
+            format!("(no pod) {reason}: {}", event.message.unwrap_or_default())
+        }))
     }
 
     /// The log of a replica; none while it has none.

@@ -85,6 +85,9 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     ExitCode::from(outcome.exit_code())
 }
 
+/// The client of the API server tells each failure that is asked again as an error; who asked tells it better.
+const QUIET: &str = "warn,kube_client=off,kube_runtime=off";
+
 /// Warnings and errors go to standard error, one line each; with `RUST_LOG` also what it asks for, each with its time.
 pub(crate) fn log_to_stderr() {
     let ansi = std::io::stderr().is_terminal() && !no_color();
@@ -92,8 +95,7 @@ pub(crate) fn log_to_stderr() {
     // A second caller in the same process (a test) keeps the first one's settings.
     let _ = match tracing_subscriber::EnvFilter::try_from_default_env() {
         Ok(filter) => log.with_env_filter(filter).try_init(),
-        // What a client of the API server complains of is told by whoever asked.
-        Err(_) => log.with_env_filter("warn,kube_client=off").without_time().try_init(),
+        Err(_) => log.with_env_filter(QUIET).without_time().try_init(),
     };
 }
 

@@ -1,8 +1,10 @@
 //! What is wrong with a cluster is named, under the right exit code, and nothing is left.
 
+use std::{fs, path::Path};
+
 use crate::{
-    cluster::{here, kubeconfig, left},
-    stage::Stage,
+    cluster::{here, kubeconfig, kubectl, left},
+    stage::{Stage, root},
 };
 
 const QUIET: &str = "
@@ -22,8 +24,35 @@ fn with(more: &[&str]) -> Vec<String> {
 }
 
 fn told(more: &[String], code: i32, words: &[&str]) {
+    told_of(&root().join("deploy/system.yml"), more, code, words);
+}
+
+/// The reference system with an overlay of this test's own.
+fn told_of_overlay(more: &str, lines: &str, code: i32, words: &[&str]) {
+    let dir = tempfile::tempdir_in("/var/tmp").unwrap();
+    let overlay = dir.path().join("overlay");
+    fs::create_dir(&overlay).unwrap();
+    let up = "../".repeat(overlay.components().count() - 1);
+    let base = root().join("deploy/overlays/kind");
+    let base = format!("{up}{}", base.strip_prefix("/").unwrap().display());
+    fs::write(overlay.join("kustomization.yml"), format!("resources: [{base}{more}]\n{lines}")).unwrap();
+    let quota =
+        "apiVersion: v1\nkind: ResourceQuota\nmetadata: { name: few }\nspec: { hard: { pods: '3' } }\n";
+    fs::write(overlay.join("quota.yml"), quota).unwrap();
+    let system = fs::read_to_string(root().join("deploy/system.yml")).unwrap();
+    let system = system.replace("kind: overlays/kind,", "broken: overlay, kind: overlay,");
+    let data = root().join("service/oracle/questions.json").display().to_string();
+    let system = system.replace("../service/oracle/questions.json", &data);
+    let system = system.replace("production: overlays/production", "production: overlay");
+    let file = dir.path().join("system.yml");
+    fs::write(&file, system).unwrap();
+    told_of(&file, &here(), code, words);
+    assert_eq!(left(), Vec::<String>::new());
+}
+
+fn told_of(system: &Path, more: &[String], code: i32, words: &[&str]) {
     let stage = Stage::new();
-    let ended = stage.run(QUIET, more);
+    let ended = stage.run(&QUIET.replace("SYSTEM", system.to_str().unwrap()), more);
     assert_eq!(ended.code, code, "{}", ended.text);
     for word in words {
         assert!(ended.text.contains(word), "no {word:?} in {}", ended.text);
@@ -71,4 +100,38 @@ fn a_context_that_looks_like_production_needs_a_flag() {
         2,
         &["looks like production", "--allow-production"],
     );
+}
+
+#[test]
+#[ignore = "needs a cluster: make test-kube"]
+fn a_missing_image_and_a_quota_are_named() {
+    let image = "images: [{ name: gauntlet/causal-service, newTag: nowhere }]\n";
+    told_of_overlay("", image, 4, &["SETUP FAILED", "ErrImageNeverPull"]);
+    told_of_overlay(", quota.yml", "", 4, &["SETUP FAILED", "exceeded quota"]);
+}
+
+#[test]
+#[ignore = "needs a cluster: make test-kube"]
+fn who_may_only_look_is_told_what_is_forbidden() {
+    let account = format!("looks-{}", std::process::id());
+    kubectl(&["create", "serviceaccount", &account, "-n", "default"]);
+    let subject = format!("--serviceaccount=default:{account}");
+    kubectl(&["create", "clusterrolebinding", &account, "--clusterrole=view", &subject]);
+    let token = kubectl(&["create", "token", &account, "-n", "default", "--duration=10m"]);
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("config");
+    fs::copy(kubeconfig(), &file).unwrap();
+    let file = file.display().to_string();
+    let config = |args: &[&str]| {
+        let mut kubectl = std::process::Command::new("kubectl");
+        assert!(
+            kubectl.args(["config", "--kubeconfig", &file]).args(args).output().unwrap().status.success()
+        );
+    };
+    config(&["set-credentials", "looks", &format!("--token={}", token.trim())]);
+    config(&["set-context", "--current", "--user=looks"]);
+    told(&with(&["--target", "kube", "--kubeconfig", &file]), 4, &["forbidden", "create"]);
+    kubectl(&["delete", "clusterrolebinding", &account]);
+    kubectl(&["delete", "serviceaccount", &account, "-n", "default"]);
+    assert_eq!(left(), Vec::<String>::new());
 }

@@ -9,6 +9,7 @@ mod cluster;
 mod conformance;
 mod deploy;
 mod gate;
+mod outage;
 mod sigkill;
 #[path = "../it/stage.rs"]
 #[expect(dead_code, reason = "what only runs on this machine leave is looked for elsewhere")]

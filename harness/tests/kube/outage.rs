@@ -1,0 +1,43 @@
+//! An API server that is away for less than a lease fences nobody and spoils no verdict.
+
+use std::process::Command;
+
+use crate::{
+    cluster::{here, kubectl, left},
+    stage::Stage,
+};
+
+const SHORT: &str = "
+hypothesis: an API server that restarts spoils nothing
+system: SYSTEM
+seed: 5
+load:
+  - behaviour: mixed
+    arrivals: { constant: 50/s }
+phases: { warm-up: 2s, baseline: 25s, fault: 25s }
+faults:
+  - kill: service
+    at: fault + 5s
+tolerates: { service: 1 of 3 }
+# What is shown here is no latency; a server that starts takes what processor there is.
+generator: { lag: 500ms }
+objectives:
+  - errors < 0.5%
+";
+
+#[test]
+#[ignore = "needs a cluster: make test-kube"]
+fn an_api_server_that_restarts_in_mid_run_fences_nobody() {
+    let label = "node-role.kubernetes.io/control-plane";
+    // On kind a node is a container of this machine, named like the node.
+    let node = kubectl(&["get", "nodes", "-l", label, "-o", "jsonpath={.items[0].metadata.name}"]);
+    let stage = Stage::new();
+    let mut run = stage.start(SHORT, &here());
+    stage.await_event("\"event\":\"phase\",\"name\":\"baseline\"");
+    let killed =
+        Command::new("docker").args(["exec", &node, "pkill", "-KILL", "kube-apiserver"]).status().unwrap();
+    assert!(killed.success(), "the API server of {node} could not be killed");
+    let ended = stage.end(&mut run);
+    assert_eq!(ended.code, 0, "{}", ended.text);
+    assert_eq!(left(), Vec::<String>::new());
+}
