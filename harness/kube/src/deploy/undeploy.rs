@@ -42,7 +42,7 @@ pub async fn undeploy(
             Err(Trouble::refused(what, format!("the namespace belongs to {whose}")))
         }
         Owner::This => {
-            stage(say, "namespace", whole(client, namespace, until)).await?;
+            stage(say, "namespace", whole(client, namespace, &there, until)).await?;
             stage(say, "volumes", unbound(client, namespace, None, until)).await?;
             Ok(true)
         }
@@ -50,10 +50,18 @@ pub async fn undeploy(
     }
 }
 
-async fn whole(client: &Client, namespace: &str, until: Instant) -> Result<(String, ()), Trouble> {
+async fn whole(
+    client: &Client,
+    namespace: &str,
+    there: &Namespace,
+    until: Instant,
+) -> Result<(String, ()), Trouble> {
     let namespaces: Api<Namespace> = Api::all(client.clone());
     let (what, orderly) = (format!("remove namespace {namespace}"), DeleteParams::default());
-    ask_gone(&what, || namespaces.delete(namespace, &orderly)).await?;
+    // The server refuses to be told twice.
+    if there.metadata.deletion_timestamp.is_none() {
+        ask_gone(&what, || namespaces.delete(namespace, &orderly)).await?;
+    }
     let gone = async || Ok(found(client, namespace).await?.is_none().then_some(()));
     awaited(&what, until, gone).await?;
     Ok((format!("{namespace}: gone"), ()))
