@@ -92,6 +92,9 @@ pub trait Queries: Send + Sync {
     fn endpoint(&self) -> Later<'_, String>;
     /// Copies what every replica logged into a directory, one file each, without secrets.
     fn logs<'a>(&'a self, into: &'a Path) -> Later<'a, ()>;
+    /// Keeps what can be known of a system that did not come up in a directory, without secrets; answers whether there
+    /// is more to know than the logs.
+    fn diagnose<'a>(&'a self, into: &'a Path) -> Later<'a, bool>;
     /// The last lines that a unit logged, without secrets; none when it logged nothing.
     fn last_words<'a>(&'a self, unit: &'a Unit, lines: usize) -> Later<'a, Option<String>>;
     /// What reads these metrics, and CPU and memory of every replica. Sees by the way of the witness.

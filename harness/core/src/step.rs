@@ -48,7 +48,7 @@ pub enum End {
     After(Duration),
     /// Undone when its track ends, well or badly: set-up.
     Track,
-    /// Undone only when its track fails: a roll out. What is kept stays in the ledger, so that the run's end, a crash and
+    /// Undone only when its track fails: a rollout. What is kept stays in the ledger, so that the run's end, a crash and
     /// `heal` undo it all the same.
     Keep,
 }

@@ -1,11 +1,10 @@
 //! Everything of Gauntlet that names Kubernetes.
 //!
 //! Reading order:
-//!
 //! - [`client`]: how an API server is reached
 //! - [`agent`]: signals a container's processes, on their node; [`eye`]: sees them; [`idle`]: what both do meanwhile
 //! - [`line`](mod@line): a kept exec into one of them, one question and one answer at a time; [`lines`]: all of a run
-//! - [`tools`](mod@tools): the objects that bring agents, eyes and the janitor into a cluster
+//! - [`tools`](mod@tools): the objects that bring agents, eyes and the janitor into a cluster; [`deploy`]: a system that stays
 //! - [`documents`], [`apply`], [`wait`]: objects are read from manifests, put into a cluster, taken out; rollouts awaited
 //! - [`site`]: where a run stands; [`target`] acts there, [`witness`] sees; [`ledger`], [`hold`]: what is in force, who holds it
 //! - [`cluster`]: kind clusters of this machine, and the tools on any cluster
@@ -21,6 +20,7 @@ pub mod agent;
 pub mod apply;
 pub mod client;
 pub mod cluster;
+pub mod deploy;
 mod desk;
 pub mod documents;
 pub mod expired;

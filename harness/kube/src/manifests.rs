@@ -18,6 +18,8 @@ const RENDERED_WITHIN: Duration = Duration::from_secs(20);
 
 /// A kustomization, rendered.
 pub struct Rendered {
+    /// The name of its Namespace; none: it has none.
+    pub namespace: Option<String>,
     /// The labels of its Namespace.
     pub namespace_labels: BTreeMap<String, String>,
     /// Everything else.
@@ -44,8 +46,9 @@ pub async fn render(overlay: &Path) -> Result<Rendered, Trouble> {
     let objects = documents(&overlay.display().to_string(), &String::from_utf8_lossy(&output.stdout))?;
     let (namespaces, objects): (Vec<_>, Vec<_>) =
         objects.into_iter().partition(|one| kind(one) == "Namespace");
+    let namespace = namespaces.first().and_then(|one| one.metadata.name.clone());
     let namespace_labels = namespaces.into_iter().filter_map(|one| one.metadata.labels).flatten().collect();
-    Ok(Rendered { namespace_labels, objects })
+    Ok(Rendered { namespace, namespace_labels, objects })
 }
 
 /// Accounts that a binding names move along with the objects.

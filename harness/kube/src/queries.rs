@@ -1,13 +1,6 @@
 //! What a cluster answers of a run: where it is reached, what it logged, what it measures.
 
-use std::{
-    collections::BTreeMap,
-    fs::{self, File},
-    io::{BufWriter, Write},
-    path::Path,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, fs, path::Path, sync::Arc, time::Duration};
 
 use gauntlet_core::{
     act::Unit,
@@ -17,13 +10,11 @@ use gauntlet_core::{
     system::{Metric, System},
 };
 use k8s_openapi::api::core::v1::{Event, Pod, Secret};
-use kube::{
-    Api, Client,
-    api::{ListParams, LogParams},
-};
+use kube::{Api, Client, api::ListParams};
 
 use crate::{
     KubeWitness,
+    deploy::{self, Around, logs},
     pods::{Replica, replicas, selected},
     site::Site,
     told::within,
@@ -31,10 +22,8 @@ use crate::{
     witness::meter::KubeMeter,
 };
 
-/// How long one log may take.
-const LOGGED_WITHIN: Duration = Duration::from_secs(10);
-/// Of a log, at most this much is kept.
-const LOG_LIMIT: i64 = 16 << 20;
+/// How long one question may take.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(10);
 
 /// What a cluster answers of a run.
 pub struct KubeQueries {
@@ -64,7 +53,7 @@ impl KubeQueries {
                     let Some(text) = self.log(replica, previous, None).await? else { continue };
                     let ending = if previous { "previous.log" } else { "log" };
                     let file = into.join(format!("{component}-{index}.{ending}"));
-                    write(&file, &text, &secrets).map_err(failed)?;
+                    logs::write(&file, &text, &secrets).map_err(failed)?;
                 }
             }
         }
@@ -95,7 +84,7 @@ impl KubeQueries {
     async fn waits(&self, replica: &Replica) -> Result<Vec<String>, Trouble> {
         let pods: Api<Pod> = Api::namespaced(self.client.clone(), &self.site.namespace);
         let pod =
-            within(LOGGED_WITHIN, format!("look at {}", replica.pod), pods.get_opt(&replica.pod)).await?;
+            within(ANSWERED_WITHIN, format!("look at {}", replica.pod), pods.get_opt(&replica.pod)).await?;
         Ok(pod.map(|pod| reasons(&pod)).unwrap_or_default())
     }
 
@@ -104,7 +93,7 @@ impl KubeQueries {
         let events: Api<Event> = Api::namespaced(self.client.clone(), &self.site.namespace);
         let refused = ListParams::default().fields("type=Warning");
         let what = format!("look at the events of {}", self.site.namespace);
-        let list = within(LOGGED_WITHIN, what, events.list(&refused)).await?;
+        let list = within(ANSWERED_WITHIN, what, events.list(&refused)).await?;
         let of_component = |event: &Event| {
             event.involved_object.name.as_deref().is_some_and(|name| name.starts_with(component.as_str()))
         };
@@ -115,38 +104,22 @@ impl KubeQueries {
         }))
     }
 
-    /// The log of a container; none while it has none.
+    /// The log of a replica; none while it has none.
     async fn log(
         &self,
         replica: &Replica,
         previous: bool,
         tail: Option<i64>,
     ) -> Result<Option<String>, Trouble> {
-        let params = LogParams {
-            container: Some(replica.container.clone()),
-            limit_bytes: tail.is_none().then_some(LOG_LIMIT),
-            previous,
-            tail_lines: tail,
-            ..LogParams::default()
-        };
         let pods: Api<Pod> = Api::namespaced(self.client.clone(), &self.site.namespace);
-        let what = format!("read the log of {}", replica.pod);
-        // A container that waits for its image has none.
-        let none = |error: &kube::Error| matches!(error, kube::Error::Api(status) if matches!(status.code, 400 | 404));
-        let read = async {
-            match pods.logs(&replica.pod, &params).await {
-                Err(error) if none(&error) => Ok(None),
-                other => other.map(Some),
-            }
-        };
-        within(LOGGED_WITHIN, what, read).await
+        logs::log(&pods, &replica.pod, &replica.container, previous, tail).await
     }
 
     async fn replicas(&self, component: &Name) -> Result<Vec<Replica>, Trouble> {
         let (select, container) = selected(&self.system, component);
         let pods: Api<Pod> = Api::namespaced(self.client.clone(), &self.site.namespace);
         let what = format!("list the pods of {component}");
-        let list = within(LOGGED_WITHIN, what, pods.list(&ListParams::default().labels(&select))).await?;
+        let list = within(ANSWERED_WITHIN, what, pods.list(&ListParams::default().labels(&select))).await?;
         Ok(replicas(&list.items, &container))
     }
 
@@ -156,20 +129,12 @@ impl KubeQueries {
             return Ok(Secrets::default());
         };
         let secrets: Api<Secret> = Api::namespaced(self.client.clone(), &self.site.namespace);
-        let secret = within(LOGGED_WITHIN, "read the secrets", secrets.get_opt(&asked.name)).await?;
+        let secret = within(ANSWERED_WITHIN, "read the secrets", secrets.get_opt(&asked.name)).await?;
         let data = secret.and_then(|secret| secret.data).unwrap_or_default();
         let text =
             |(key, value): (String, k8s_openapi::ByteString)| Some((key, String::from_utf8(value.0).ok()?));
         Ok(Secrets::new(data.into_iter().filter_map(text).collect()))
     }
-}
-
-fn write(file: &Path, text: &str, secrets: &Secrets) -> std::io::Result<()> {
-    let new = file.with_extension("new");
-    let mut to = BufWriter::new(File::create(&new)?);
-    secrets.copy(&mut text.as_bytes(), &mut to)?;
-    to.flush()?;
-    fs::rename(new, file)
 }
 
 impl Queries for KubeQueries {
@@ -184,6 +149,16 @@ impl Queries for KubeQueries {
 
     fn logs<'a>(&'a self, into: &'a Path) -> Later<'a, ()> {
         Box::pin(self.collect(into))
+    }
+
+    fn diagnose<'a>(&'a self, into: &'a Path) -> Later<'a, bool> {
+        Box::pin(async move {
+            let site = &self.site;
+            let (kubeconfig, context) = (site.kubeconfig.as_deref(), site.context.as_deref());
+            let system = Some(self.system.as_ref());
+            let around = Around { kubeconfig, context, namespace: &site.namespace, system };
+            deploy::bundle(&self.client, around, into).await.map(|()| true)
+        })
     }
 
     fn last_words<'a>(&'a self, unit: &'a Unit, lines: usize) -> Later<'a, Option<String>> {

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 pub use crate::tools::NAMESPACE as TOOLS;
 /// The label that every object of a run bears, with the run's name: its mark.
 pub const RUN_LABEL: &str = "gauntlet.dev/run";
+/// The label that a deployment bears which stays, with the name of its system.
+pub const DEPLOYED_LABEL: &str = "gauntlet.dev/deployed-by";
 /// The annotation of a run's namespace: after this moment (RFC 3339) the janitor removes it, whoever holds it.
 pub const EXPIRES: &str = "gauntlet.dev/expires";
 pub use crate::apply::FIELD_MANAGER as MANAGER;

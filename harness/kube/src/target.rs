@@ -141,7 +141,7 @@ impl KubeTarget {
 
     async fn standing(&self, act: &Act, unit: &Unit) -> Result<Option<Standing>, Trouble> {
         let Unit::Component { component } = unit else {
-            return Err(Trouble::refused(act, "a roll out is of a component as a whole"));
+            return Err(Trouble::refused(act, "a rollout is of a component as a whole"));
         };
         let (_, container) = selected(&self.system, component);
         revise::standing(&self.client, &self.site.namespace, (component, &container)).await

@@ -8,6 +8,8 @@ use gauntlet_core::outcome::Outcome;
 use crate::report::console::Style;
 
 mod cluster;
+mod deploy;
+mod diagnose;
 mod doctor;
 mod gate;
 mod heal;
@@ -18,6 +20,7 @@ mod replay;
 pub(crate) mod run;
 mod schema;
 mod status;
+mod undeploy;
 
 /// Decides, with evidence, whether a service may be released: load, faults, objectives and checks, from one file.
 ///
@@ -43,6 +46,9 @@ enum Command {
     Heal(heal::Args),
     Cluster(cluster::Args),
     Images(images::Args),
+    Deploy(deploy::Args),
+    Undeploy(undeploy::Args),
+    Diagnose(diagnose::Args),
 }
 
 /// Runs the command line. What a process is told behind its name by the harness itself is no command.
@@ -72,6 +78,9 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Heal(args) => args.run(),
         Command::Cluster(args) => args.run(),
         Command::Images(args) => args.run(),
+        Command::Deploy(args) => args.run(),
+        Command::Undeploy(args) => args.run(),
+        Command::Diagnose(args) => args.run(),
     };
     ExitCode::from(outcome.exit_code())
 }

@@ -165,7 +165,7 @@ fn only_load(plan: &mut Plan, endpoint: &str, options: &Options) -> Result<(), B
         return Err(BadScenario::because(why));
     }
     let faults = plan.faults.first().map(|fault| ("faults", &fault.title));
-    let rollouts = plan.rollouts.first().map(|rollout| ("roll outs", &rollout.title));
+    let rollouts = plan.rollouts.first().map(|rollout| ("rollouts", &rollout.title));
     if let Some((what, title)) = faults.or(rollouts) {
         let why = format!("--endpoint {endpoint}: {what} ({title}) need a system that this run started");
         return Err(BadScenario::because(why));

@@ -1,4 +1,4 @@
-//! The tracks of roll outs. One that completes is kept: its receipt stays in the ledger until the run's end. One that does
+//! The tracks of rollouts. One that completes is kept: its receipt stays in the ledger until the run's end. One that does
 //! not complete is taken back at once, and the run goes on: that is a finding about the component, with all its evidence.
 
 use gauntlet_core::{
@@ -15,7 +15,7 @@ use super::{
     world::World,
 };
 
-/// Runs one roll out's track. When the run ends early, what is in the ledger is the run's end to undo.
+/// Runs one rollout's track. When the run ends early, what is in the ledger is the run's end to undo.
 pub async fn track(rollout: RolloutPlan, zero: Instant, world: World, stop: Stop) {
     let mut entered: Vec<StepId> = vec![];
     for step in &rollout.track.steps {

@@ -14,6 +14,7 @@ use gauntlet_core::{
     port::Queries,
     proof::{Query, Reading},
 };
+use tokio::time::timeout;
 
 use super::{
     Done, Options,
@@ -38,6 +39,8 @@ use crate::{
 
 /// How much of a log is shown of a component that did not come up.
 const LAST_LINES: usize = 5;
+/// How long the way back may wait for diagnostics.
+const DIAGNOSED_WITHIN: Duration = Duration::from_secs(60);
 
 /// A run that has a journal, a ledger and a watchdog.
 struct Session {
@@ -162,6 +165,7 @@ fn name_of_run() -> io::Result<String> {
 fn command(scenario: &Path, ready: &Ready, options: &Options) -> Vec<String> {
     let mut words = vec!["gauntlet".into(), "run".into(), scenario.display().to_string()];
     words.extend(["--target".into(), options.target.clone(), "--seed".into(), ready.plan.seed.0.to_string()]);
+    words.extend(options.at.words());
     for set in &options.sets {
         words.extend(["--set".into(), set.to_string()]);
     }
@@ -208,12 +212,27 @@ impl Session {
             };
             if let Err(error) = entered {
                 let step = Some(step.id.clone());
-                let why = chain(&error) + &self.last_words(&error).await;
+                let why = chain(&error) + &self.diagnosed().await + &self.last_words(&error).await;
                 self.recorder.tell(What::Trouble { kind: TroubleKind::SetUp, step, why });
                 return false;
             }
         }
         true
+    }
+
+    /// Keeps what can be known before the way back takes it away; says where it is.
+    async fn diagnosed(&self) -> String {
+        let into = self.record.journal.join("diagnostics");
+        let kept = tokio::select! {
+            kept = timeout(DIAGNOSED_WITHIN, self.queries.diagnose(&into)) => kept,
+            () = self.stop.heard() => return String::new(),
+        };
+        match kept {
+            Ok(Ok(true)) => format!("; diagnostics are in {}", into.display()),
+            Ok(Ok(false)) => String::new(),
+            Ok(Err(trouble)) => format!("; no diagnostics could be kept: {trouble}"),
+            Err(_) => format!("; diagnostics are not complete in {}", into.display()),
+        }
     }
 
     /// What a component that did not come up logged last.

@@ -1,4 +1,4 @@
-//! The time line of a run: phases, faults, roll outs and samples while the load goes on.
+//! The time line of a run: phases, faults, rollouts and samples while the load goes on.
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,8 +18,8 @@ use super::{faults, load::Load, recorder::Recorder, rollouts, stop::Stop, world:
 const SAMPLE_EVERY: Duration = Duration::from_millis(500);
 const REDRAW_EVERY: Duration = Duration::from_millis(500);
 
-/// Plays phases, faults and roll outs beside the load; comes back when the load has ended, every fault is healed, and
-/// every roll out has completed or is taken back.
+/// Plays phases, faults and rollouts beside the load; comes back when the load has ended, every fault is healed, and
+/// every rollout has completed or is taken back.
 pub(super) async fn play(
     plan: &Plan,
     load: Load,

@@ -23,7 +23,7 @@ pub mod local;
 mod on_kube;
 mod on_local;
 
-pub(crate) use on_kube::doors as kube_doors;
+pub(crate) use on_kube::{doors as kube_doors, production};
 
 use crate::record::{Draft, Record};
 
@@ -73,6 +73,19 @@ pub struct At {
     pub allow_production: bool,
 }
 
+impl At {
+    /// As it is said on the command line.
+    pub(crate) fn words(&self) -> Vec<String> {
+        let kubeconfig = self.kubeconfig.as_ref().map(|file| file.display().to_string());
+        let said =
+            [("--kubeconfig", &kubeconfig), ("--context", &self.context), ("--namespace", &self.namespace)];
+        let said = said.into_iter().filter_map(|(word, value)| Some([word.to_owned(), value.clone()?]));
+        let mut words: Vec<String> = said.flatten().collect();
+        words.extend(self.allow_production.then(|| "--allow-production".to_owned()));
+        words
+    }
+}
+
 /// How fast a target is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tempo {
@@ -86,7 +99,7 @@ pub struct Tempo {
     pub appears: Duration,
     /// How long one undo may take before the next on the same unit is tried.
     pub undo: Duration,
-    /// The same for a roll out that is taken back: all replicas of a component, one after the other where it is done here.
+    /// The same for a rollout that is taken back: all replicas of a component, one after the other where it is done here.
     pub roll: Duration,
     /// Whether replicas are stopped one by one before the ground ends. Where their logs go with them, they are not.
     pub one_by_one: bool,
@@ -108,4 +121,16 @@ pub struct Doors {
 /// The target of that name.
 pub fn find(name: &str) -> Option<&'static dyn TargetKind> {
     TARGETS.iter().copied().find(|kind| kind.name() == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::At;
+
+    #[test]
+    fn a_run_that_is_repeated_goes_to_the_same_place() {
+        let at = At { context: Some("here".into()), namespace: Some("shop".into()), ..At::default() };
+        assert_eq!(at.words(), ["--context", "here", "--namespace", "shop"]);
+        assert_eq!(At::default().words(), Vec::<String>::new());
+    }
 }

@@ -164,12 +164,19 @@ async fn allowed(system: &System, at: &At) -> Result<(), Trouble> {
         return Err(Trouble::refused(format!("--namespace {namespace}"), why));
     }
     let context = gauntlet_kube::client::context(at.kubeconfig.as_deref(), at.context.as_deref())?;
-    let names = [Some(&context), at.namespace.as_ref()];
-    let live = names.into_iter().flatten().find(|name| looks_like_production(name));
-    match live {
-        Some(name) if !at.allow_production => {
+    let names = std::iter::once(context.as_str()).chain(at.namespace.as_deref());
+    production(names, at.allow_production)
+}
+
+/// Refuses what looks like production unless it is meant.
+pub(crate) fn production<N: AsRef<str>>(
+    names: impl IntoIterator<Item = N>,
+    allow: bool,
+) -> Result<(), Trouble> {
+    match names.into_iter().find(|name| looks_like_production(name.as_ref())) {
+        Some(name) if !allow => {
             let why = "it looks like production; if that is meant, say --allow-production";
-            Err(Trouble::refused(format!("{name:?}"), why))
+            Err(Trouble::refused(format!("{:?}", name.as_ref()), why))
         }
         _ => Ok(()),
     }

@@ -126,6 +126,10 @@ impl Queries for LocalQueries {
         })
     }
 
+    fn diagnose<'a>(&'a self, _: &'a Path) -> Later<'a, bool> {
+        Box::pin(async { Ok(false) })
+    }
+
     fn last_words<'a>(&'a self, unit: &'a Unit, lines: usize) -> Later<'a, Option<String>> {
         Box::pin(async move { Ok(logs::tail(&self.layout, unit, lines)) })
     }

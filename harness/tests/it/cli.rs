@@ -14,8 +14,10 @@ use serde_json::Value;
 
 use crate::stage::root;
 
-const COMMANDS: [&str; 11] =
-    ["run", "gate", "plan", "replay", "list", "schema", "doctor", "status", "heal", "cluster", "images"];
+const COMMANDS: [&str; 14] = [
+    "run", "gate", "plan", "replay", "list", "schema", "doctor", "status", "heal", "cluster", "images",
+    "deploy", "undeploy", "diagnose",
+];
 /// Commands of commands.
 const BENEATH: [(&str, &str); 6] = [
     ("cluster", "up"),
@@ -131,7 +133,7 @@ fn the_doctor_says_what_is_missing_and_how_to_get_it() {
 fn a_mistake_in_the_command_is_told_and_starts_nothing() {
     let shell = Shell::new();
     let hello = "examples/hello/steady.yml";
-    let cases: [(&[&str], &str); 18] = [
+    let cases: [(&[&str], &str); 24] = [
         (&[], "Usage: gauntlet <COMMAND>"),
         (&["rum"], "'run'"),
         (&["run"], "<SCENARIOS>..."),
@@ -152,6 +154,12 @@ fn a_mistake_in_the_command_is_told_and_starts_nothing() {
         (&["cluster", "down", "--name", "../up"], "lower-case letters"),
         (&["images", "build", "--only", "nonsense"], "no image nonsense; there are: "),
         (&["cluster", "install"], "--context <CONTEXT>"),
+        (&["deploy"], "--context <CONTEXT>"),
+        (&["deploy", "--context", "none", "--overlay", "nonsense"], "there are: kind, production"),
+        (&["undeploy", "--context", "none"], "--namespace <NAMESPACE>"),
+        (&["undeploy", "--context", "eu-prod-1", "--namespace", "x", "--yes"], "say --allow-production"),
+        (&["undeploy", "--context", "none", "--namespace", "x"], "`--yes` removes without asking"),
+        (&["diagnose", "--context", "none"], "--namespace <NAMESPACE>"),
         (&["cluster", "status", "--kubeconfig", "x"], "--context <CONTEXT>"),
     ];
     for (args, why) in cases {

@@ -71,7 +71,7 @@ fn update() -> Step {
     Step { end: End::Keep, ..step("update-1/1", vec![act], vec![runs("v2")], vec![runs("original")]) }
 }
 
-/// Ground, two replicas, a roll out of both, a kill of one and a pause of the other: every kind of act that there is.
+/// Ground, two replicas, a rollout of both, a kill of one and a pause of the other: every kind of act that there is.
 fn steps() -> Vec<Step> {
     let start = |unit: Unit| Act::Start { unit };
     let signal = |index, signal| Act::Signal { at: Place::of(replica(index)), signal };
@@ -346,7 +346,7 @@ async fn set_up(system: &Arc<FakeSystem>) {
 const ORIGINAL: [&str; 3] = ["ground Running", "service-1 Running", "service-2 Running"];
 
 #[tokio::test(start_paused = true)]
-async fn a_roll_out_that_is_cut_short_at_any_call_is_taken_back_while_the_system_goes_on() {
+async fn a_rollout_that_is_cut_short_at_any_call_is_taken_back_while_the_system_goes_on() {
     // The receipt, the revision itself, and each of two replicas.
     for at in 1..=4 {
         for fuse in [Fuse::Fails, Fuse::FailsAfter, Fuse::Hangs, Fuse::HangsAfter] {
@@ -366,7 +366,7 @@ async fn a_roll_out_that_is_cut_short_at_any_call_is_taken_back_while_the_system
 }
 
 #[tokio::test(start_paused = true)]
-async fn taking_a_roll_out_back_may_fail_at_any_call_and_is_taken_up_again() {
+async fn taking_a_rollout_back_may_fail_at_any_call_and_is_taken_up_again() {
     // The revision itself, each of two replicas, and the receipt.
     for at in 1..=4 {
         for fuse in [Fuse::Fails, Fuse::FailsAfter] {
@@ -386,7 +386,7 @@ async fn taking_a_roll_out_back_may_fail_at_any_call_and_is_taken_up_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_replica_that_is_killed_during_a_roll_out_comes_back_as_what_is_rolled_out() {
+async fn a_replica_that_is_killed_during_a_rollout_comes_back_as_what_is_rolled_out() {
     let system = Arc::new(FakeSystem::default());
     set_up(&system).await;
     enter(&update(), &quiet(&system)).await.unwrap();
@@ -399,7 +399,7 @@ async fn a_replica_that_is_killed_during_a_roll_out_comes_back_as_what_is_rolled
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_roll_out_and_faults_on_its_replicas_are_undone_in_one_line() {
+async fn a_rollout_and_faults_on_its_replicas_are_undone_in_one_line() {
     let system = Arc::new(FakeSystem::default());
     assert!(enter_all(quiet(&system)).await);
     assert_eq!(heal(&beside_the_set_up(&system).await, &quiet(&system)).await, []);
@@ -422,7 +422,7 @@ fn planned(step: Step) -> RolloutPlan {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_roll_out_that_completes_is_kept_and_undone_at_the_runs_end() {
+async fn a_rollout_that_completes_is_kept_and_undone_at_the_runs_end() {
     let system = Arc::new(FakeSystem::default());
     set_up(&system).await;
     let (stop, now) = (Stop::default(), tokio::time::Instant::now());
@@ -434,7 +434,7 @@ async fn a_roll_out_that_completes_is_kept_and_undone_at_the_runs_end() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_roll_out_that_does_not_complete_is_taken_back_at_once_and_the_run_goes_on() {
+async fn a_rollout_that_does_not_complete_is_taken_back_at_once_and_the_run_goes_on() {
     let (system, heard) = (Arc::new(FakeSystem::default()), Arc::new(Heard::default()));
     set_up(&system).await;
     let never = Step { effect: vec![runs("v3")], ..update() };
@@ -450,7 +450,7 @@ async fn a_roll_out_that_does_not_complete_is_taken_back_at_once_and_the_run_goe
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_roll_out_that_cannot_be_begun_ends_the_run_for_nothing_can_be_judged() {
+async fn a_rollout_that_cannot_be_begun_ends_the_run_for_nothing_can_be_judged() {
     let (system, heard) = (Arc::new(FakeSystem::default()), Arc::new(Heard::default()));
     set_up(&system).await;
     system.arm(2, Fuse::Fails);

@@ -287,7 +287,7 @@ fn a_journal_of_another_format_is_refused() {
 
 /// The reference system is rolled out under little load.
 const ROLLED: &str = "
-hypothesis: users do not notice a roll out
+hypothesis: users do not notice a rollout
 system: SYSTEM
 seed: 6
 load:
@@ -304,7 +304,7 @@ objectives:
 ";
 
 #[test]
-fn a_roll_out_that_never_comes_up_fails_the_run_is_taken_back_and_users_go_on() {
+fn a_rollout_that_never_comes_up_fails_the_run_is_taken_back_and_users_go_on() {
     let stage = Stage::new();
     let ended = stage.run(&ROLLED.replace("REVISION", "broken"), &[]);
     assert_eq!(ended.code, 1, "{}", ended.text);
@@ -318,7 +318,7 @@ fn a_roll_out_that_never_comes_up_fails_the_run_is_taken_back_and_users_go_on() 
 }
 
 #[test]
-fn a_roll_out_that_completes_to_a_bad_version_is_missed_by_its_users() {
+fn a_rollout_that_completes_to_a_bad_version_is_missed_by_its_users() {
     let stage = Stage::new();
     let system = std::fs::read_to_string(root().join("deploy/system.yml")).unwrap();
     let program = root().join("target/release/causal-service-defects");
@@ -342,7 +342,7 @@ fn a_roll_out_that_completes_to_a_bad_version_is_missed_by_its_users() {
 }
 
 #[test]
-fn ctrl_c_in_the_middle_of_a_roll_out_leaves_nothing() {
+fn ctrl_c_in_the_middle_of_a_rollout_leaves_nothing() {
     let stage = Stage::new();
     let mut run = stage.start(&ROLLED.replace("REVISION", "v2"), &[]);
     stage.await_event("\"event\":\"entering\",\"step\":\"update-1/1\"");

@@ -1,4 +1,4 @@
-//! Roll outs of the local target, with real processes: what runs afterwards, what a stall leaves, and the way back.
+//! Rollouts of the local target, with real processes: what runs afterwards, what a stall leaves, and the way back.
 
 use std::{path::Path, time::Duration};
 

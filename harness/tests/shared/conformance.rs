@@ -150,7 +150,7 @@ async fn rolls_out_and_back(subject: &Subject<'_>) {
     };
     subject.sees(revision(), Revision::ORIGINAL).await;
     let there = subject.target.prepare(&act(&Revision::original())).await.unwrap();
-    assert!(there.idle && there.undo.is_empty(), "what runs needs no roll out: {there:?}");
+    assert!(there.idle && there.undo.is_empty(), "what runs needs no rollout: {there:?}");
     let prepared = subject.target.prepare(&act(&subject.revision)).await.unwrap();
     assert_eq!(prepared, subject.target.prepare(&act(&subject.revision)).await.unwrap());
     assert_eq!(prepared.undo, [act(&Revision::original())]);

@@ -27,7 +27,7 @@ pub(super) struct Course {
     pub(super) phases: Vec<PhaseSpan>,
     /// Faults in the order of the plan.
     pub(super) faults: Vec<FaultCourse>,
-    /// Roll outs in the order of the plan.
+    /// Rollouts in the order of the plan.
     pub(super) rollouts: Vec<RolloutCourse>,
     owner: BTreeMap<StepId, usize>,
 }
@@ -61,7 +61,7 @@ pub(super) struct FaultCourse {
     healed_us: Option<u64>,
 }
 
-/// What became of a roll out. Times are of the run's clock.
+/// What became of a rollout. Times are of the run's clock.
 #[derive(Debug, Clone)]
 pub(super) struct RolloutCourse {
     /// The component.
@@ -139,7 +139,7 @@ impl Course {
         self.in_phase(fault.planned_us, fault.began_us)
     }
 
-    /// The same of a roll out.
+    /// The same of a rollout.
     pub(super) fn rolled_in_its_phase(&self, rollout: &RolloutCourse) -> bool {
         self.in_phase(rollout.planned_us, rollout.began_us)
     }
@@ -169,7 +169,7 @@ impl Course {
         Some((spans().map(|span| span.0).min()?, spans().map(|span| span.1).max()?))
     }
 
-    /// When faults and roll outs held a replica of a component (run clock): it owed no samples then.
+    /// When faults and rollouts held a replica of a component (run clock): it owed no samples then.
     pub(super) fn held(&self, component: &Name, replica: u16) -> Vec<Stretch> {
         let unit = Unit::Replica { component: component.clone(), index: replica };
         let held = self.faults.iter().filter(|fault| fault.touched.contains(&unit));

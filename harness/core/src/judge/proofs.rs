@@ -163,7 +163,7 @@ impl Proofs {
             TroubleKind::NoEffect | TroubleKind::Load => State::Invalid,
             TroubleKind::Residue => State::Residue,
             TroubleKind::Harness => State::Broken,
-            // The objectives that need the missing samples say so themselves, and so does the judge of roll outs.
+            // The objectives that need the missing samples say so themselves, and so does the judge of rollouts.
             TroubleKind::Metrics | TroubleKind::Rollout => return None,
         };
         let at = step.as_ref().map(ToString::to_string);

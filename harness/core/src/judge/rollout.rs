@@ -1,4 +1,4 @@
-//! `rollout`: whether every roll out completes in its time. That is asked of the component, not of the harness: one that
+//! `rollout`: whether every rollout completes in its time. That is asked of the component, not of the harness: one that
 //! does not come up is missed, and only one that never began, or could not be told of, is no evidence.
 
 use std::{collections::BTreeMap, time::Duration};
@@ -18,7 +18,7 @@ use crate::{
 /// Its line in the list.
 pub(super) const KIND: JudgeKind = JudgeKind {
     name: "rollout",
-    about: "every roll out completes in its time: all replicas run the new revision and are ready",
+    about: "every rollout completes in its time: all replicas run the new revision and are ready",
     asked: false,
     make: |plan| Box::new(Rollouts::new(plan)),
 };
@@ -29,7 +29,7 @@ struct Rollouts {
     plans: Vec<RolloutPlan>,
     course: Course,
     steps: BTreeMap<StepId, Progress>,
-    /// Why a roll out did not complete.
+    /// Why a rollout did not complete.
     failed: BTreeMap<StepId, String>,
     interrupted: bool,
 }
@@ -143,14 +143,14 @@ mod tests {
     }
 
     #[test]
-    fn a_roll_out_in_time_is_met_with_how_long_it_took() {
+    fn a_rollout_in_time_is_met_with_how_long_it_took() {
         let finding = Story::good().finding(WHAT, Some("update proxy to v2"));
         assert_eq!(finding.state, State::Met);
         assert_eq!((finding.measured.as_str(), finding.samples), ("in 2.00 s of 4.00 s", 1));
     }
 
     #[test]
-    fn a_roll_out_that_did_not_come_up_is_missed_and_the_run_has_failed() {
+    fn a_rollout_that_did_not_come_up_is_missed_and_the_run_has_failed() {
         let mut story = Story::good();
         story.drop_events(|what| of(what) && !matches!(what, What::Entering { .. }));
         let at = story.events.iter().position(|event| matches!(event.what, What::LoadEnded(_))).unwrap();
@@ -165,14 +165,14 @@ mod tests {
     }
 
     #[test]
-    fn a_roll_out_that_takes_too_long_is_missed() {
+    fn a_rollout_that_takes_too_long_is_missed() {
         let mut story = Story::good();
         story.plan.rollouts[0].allowed = std::time::Duration::from_secs(1);
         assert_eq!(story.state(WHAT, None), State::Missed);
     }
 
     #[test]
-    fn a_roll_out_that_never_began_or_of_which_nothing_was_seen_is_no_evidence() {
+    fn a_rollout_that_never_began_or_of_which_nothing_was_seen_is_no_evidence() {
         for lost in [of, |what: &What| of(what) && !matches!(what, What::Entering { .. })] {
             let mut story = Story::good();
             story.drop_events(lost);
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_roll_out_that_is_not_undone_in_the_end_is_residue() {
+    fn a_rollout_that_is_not_undone_in_the_end_is_residue() {
         let mut story = Story::good();
         story.drop_events(|what| matches!(what, What::Healed { step } if *step == update()));
         assert_eq!(story.verdict().outcome, Outcome::NotHealed);

@@ -50,7 +50,7 @@ impl Story {
     pub(crate) const ZERO_US: u64 = 3 * SECOND;
     /// When the kill begins, on the load's time line.
     pub(crate) const FAULT_US: u64 = 8 * SECOND;
-    /// When the roll out begins, on the load's time line. It takes two seconds.
+    /// When the rollout begins, on the load's time line. It takes two seconds.
     pub(crate) const ROLLOUT_US: u64 = 16 * SECOND;
     /// When it is healed, on the load's time line.
     pub(crate) const HEALED_US: u64 = 10 * SECOND;

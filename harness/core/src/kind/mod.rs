@@ -23,7 +23,7 @@ pub mod set_up;
 /// The faults, in the order in which they are listed.
 pub const FAULTS: &[&dyn Kind] = &[&fault::kill::Kill, &fault::pause::Pause];
 
-/// The roll outs, in the order in which they are listed.
+/// The rollouts, in the order in which they are listed.
 pub const ROLLOUTS: &[&dyn RolloutKind] = &[&rollout::update::Update, &rollout::rollback::Rollback];
 
 /// A word under `faults`. Pure.
@@ -66,7 +66,7 @@ pub fn fault(word: &str) -> Option<&'static dyn Kind> {
     FAULTS.iter().copied().find(|kind| kind.about().word == word)
 }
 
-/// The roll out of that word.
+/// The rollout of that word.
 pub fn rollout(word: &str) -> Option<&'static dyn RolloutKind> {
     ROLLOUTS.iter().copied().find(|kind| kind.about().word == word)
 }

@@ -1,8 +1,8 @@
 //! The blast radius over time: how many replicas of a component are down at once, against what is tolerated.
 //!
-//! A roll out takes one replica of its component at a time, for as long as it may take. A fault in the middle of it is
+//! A rollout takes one replica of its component at a time, for as long as it may take. A fault in the middle of it is
 //! welcome, with one exception: a fault that holds a replica for a time (a pause, a kill with `for`) would end early when
-//! the roll out replaces that very replica, and prove nothing. A kill that is undone at once holds nothing.
+//! the rollout replaces that very replica, and prove nothing. A kill that is undone at once holds nothing.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -66,7 +66,7 @@ pub(super) fn check(
                     time_line::show(fault.begins)
                 );
                 let mend = format!(
-                    "write a later time (a replica counts as down for {} after its fault, and one during a roll out), fewer picks, or more in `tolerates`",
+                    "write a later time (a replica counts as down for {} after its fault, and one during a rollout), fewer picks, or more in `tolerates`",
                     time_line::show(SETTLE)
                 );
                 book.say(Mistake::at(&path, what).mend(mend));
@@ -119,7 +119,7 @@ fn component_of(unit: &Unit) -> Option<&Name> {
     unit.component()
 }
 
-/// Whether a roll out would replace a replica that a fault holds.
+/// Whether a rollout would replace a replica that a fault holds.
 fn replaces(rollout: &RolloutPlan, fault: &FaultPlan, own: &BTreeSet<&Unit>) -> Result<(), Mistake> {
     let ends = fault.begins + fault.lasts;
     let apart = fault.lasts.is_zero() || ends <= rollout.begins || rollout.ends() <= fault.begins;

@@ -56,7 +56,7 @@ pub struct Plan {
     pub set_up: Track,
     /// One track for each fault.
     pub faults: Vec<FaultPlan>,
-    /// One track for each roll out.
+    /// One track for each rollout.
     #[serde(default)]
     pub rollouts: Vec<RolloutPlan>,
     /// What must be met.
@@ -73,7 +73,7 @@ pub struct Plan {
     pub generator: GeneratorLimits,
     /// What the target must be able to do.
     pub needs: BTreeSet<Ability>,
-    /// What will be touched by faults and roll outs.
+    /// What will be touched by faults and rollouts.
     pub touches: BTreeSet<Unit>,
 }
 
@@ -105,7 +105,7 @@ pub struct FaultPlan {
     pub track: Track,
 }
 
-/// One roll out: the words that were written, and the track they stand for.
+/// One rollout: the words that were written, and the track they stand for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RolloutPlan {
     /// The kind: `update` or `rollback`.

@@ -27,7 +27,7 @@ pub fn print(plan: &Plan) -> String {
     out.title(if plan.faults.is_empty() { "no faults" } else { "faults" });
     plan.faults.iter().for_each(|planned| fault(&mut out, planned));
     if !plan.rollouts.is_empty() {
-        out.title("roll outs, kept until the end");
+        out.title("rollouts, kept until the end");
         plan.rollouts.iter().for_each(|planned| rollout(&mut out, planned));
     }
     out.title(if plan.objectives.is_empty() { "no objectives" } else { "objectives" });
@@ -67,7 +67,7 @@ fn judged_besides(out: &mut Lines, plan: &Plan) {
     out.line(
         0,
         format!(
-            "faults and roll outs touch: {}",
+            "faults and rollouts touch: {}",
             words(plan.touches.iter().map(ToString::to_string).collect())
         ),
     );

@@ -1,4 +1,4 @@
-//! Roll outs: words to tracks, in the order of time, because each goes on from what the one before it left.
+//! Rollouts: words to tracks, in the order of time, because each goes on from what the one before it left.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -15,7 +15,7 @@ use crate::{
     yaml::{Book, Mistake},
 };
 
-/// The roll outs of a scenario in the order of the file, each with its index there; those with mistakes are left out.
+/// The rollouts of a scenario in the order of the file, each with its index there; those with mistakes are left out.
 pub(super) fn rollouts(
     book: &mut Book<'_>,
     scenario: &Scenario,
@@ -23,7 +23,7 @@ pub(super) fn rollouts(
     phases: &[Phase],
 ) -> Vec<(usize, RolloutPlan)> {
     let mut placed: Vec<(usize, &Rollout, Placed<'_>)> = Vec::new();
-    // What follows from a roll out with a mistake is not told.
+    // What follows from a rollout with a mistake is not told.
     let mut unclear: BTreeSet<&Name> = BTreeSet::new();
     for (index, rollout) in scenario.rollouts.iter().enumerate() {
         match book.keep(&format!("rollouts[{index}]"), place(rollout, known, phases)) {
@@ -50,7 +50,7 @@ pub(super) fn rollouts(
     plans
 }
 
-/// A roll out with its names resolved and its time known.
+/// A rollout with its names resolved and its time known.
 struct Placed<'a> {
     kind: &'static dyn RolloutKind,
     spec: &'a Component,
@@ -61,25 +61,25 @@ struct Placed<'a> {
 fn place<'a>(rollout: &Rollout, known: &Known<'a>, phases: &[Phase]) -> Result<Placed<'a>, Mistake> {
     let word = rollout.word.as_str();
     let words = || kind::ROLLOUTS.iter().map(|kind| kind.about().word);
-    let kind = kind::rollout(word).ok_or_else(|| Mistake::unknown(word, "roll out", word, words()))?;
+    let kind = kind::rollout(word).ok_or_else(|| Mistake::unknown(word, "rollout", word, words()))?;
     let names = || known.system.components.keys().map(Name::as_str);
     let spec = known.system.components.get(&rollout.component);
     let spec =
         spec.ok_or_else(|| Mistake::unknown(word, "component", rollout.component.as_str(), names()))?;
     let (begins, phase) = time_line::moment(phases, &rollout.at).map_err(|mistake| mistake.under("at"))?;
     if !phase.judged {
-        let what = format!("`{}` is not judged, so a roll out in it proves nothing", phase.name);
+        let what = format!("`{}` is not judged, so a rollout in it proves nothing", phase.name);
         return Err(Mistake::at("at", what).mend("write a judged phase"));
     }
     let left = phase.ends.saturating_sub(begins);
     let within = rollout.within.map_or(left, |within| within.get());
     if within.is_zero() {
-        return Err(Mistake::at("within", "no roll out takes no time").mend("write a duration over 0s"));
+        return Err(Mistake::at("within", "no rollout takes no time").mend("write a duration over 0s"));
     }
     if within > left {
         let rest = time_line::show(left);
         let what = format!(
-            "the roll out may end outside its phase: {rest} of `{}` are left when it begins",
+            "the rollout may end outside its phase: {rest} of `{}` are left when it begins",
             phase.name
         );
         let mend = format!("write `within: {rest}` or less, or make the phase longer");
@@ -88,7 +88,7 @@ fn place<'a>(rollout: &Rollout, known: &Known<'a>, phases: &[Phase]) -> Result<P
     Ok(Placed { kind, spec, begins, within })
 }
 
-/// One roll out of a component at a time.
+/// One rollout of a component at a time.
 fn overlap(plans: &[(usize, RolloutPlan)], rollout: &Rollout, begins: Duration) -> Result<(), Mistake> {
     let open = plans.iter().map(|(_, other)| other);
     let mut open = open.filter(|other| other.component == rollout.component && other.ends() > begins);
@@ -175,15 +175,15 @@ mod tests {
     fn what_cannot_be_rolled_out_is_told_with_place_and_mend() {
         insta::assert_snapshot!(told(&["update: wbe, to: v2, at: update"], ""), @"x.yml:5:15: unknown component `wbe`; did you mean `web`?");
         insta::assert_snapshot!(told(&["update: web, to: v9, at: update"], ""), @"x.yml:5:24: unknown revision `v9`; did you mean `v2`?");
-        insta::assert_snapshot!(told(&["update: web, to: v2, at: warm-up + 1s"], ""), @"x.yml:5:32: `warm-up` is not judged, so a roll out in it proves nothing; write a judged phase");
+        insta::assert_snapshot!(told(&["update: web, to: v2, at: warm-up + 1s"], ""), @"x.yml:5:32: `warm-up` is not judged, so a rollout in it proves nothing; write a judged phase");
         insta::assert_snapshot!(told(&["update: web, to: v2, at: update + 30s"], ""), @"x.yml:5:32: `update + 30s` is outside its phase: `update` lasts 30s; write less than 30s behind the `+`");
-        insta::assert_snapshot!(told(&["update: web, to: v2, at: update + 20s, within: 11s"], ""), @"x.yml:5:54: the roll out may end outside its phase: 10s of `update` are left when it begins; write `within: 10s` or less, or make the phase longer");
-        insta::assert_snapshot!(told(&["update: web, to: v2, at: update, within: 0s"], ""), @"x.yml:5:48: no roll out takes no time; write a duration over 0s");
+        insta::assert_snapshot!(told(&["update: web, to: v2, at: update + 20s, within: 11s"], ""), @"x.yml:5:54: the rollout may end outside its phase: 10s of `update` are left when it begins; write `within: 10s` or less, or make the phase longer");
+        insta::assert_snapshot!(told(&["update: web, to: v2, at: update, within: 0s"], ""), @"x.yml:5:48: no rollout takes no time; write a duration over 0s");
         insta::assert_snapshot!(told(&["rollback: web, at: update"], ""), @"x.yml:5:17: no update of `web` is left to take back at this time; write a time after an `update:` of it");
     }
 
     #[test]
-    fn one_roll_out_of_a_component_goes_on_at_a_time() {
+    fn one_rollout_of_a_component_goes_on_at_a_time() {
         let two = ["update: web, to: v2, at: update, within: 10s", "update: web, to: v3, at: update + 5s"];
         insta::assert_snapshot!(told(&two, ""), @"x.yml:6:32: `update web to v2` may still go on: it has until 15s; write a time from 15s on, or give it a shorter `within:`");
         let after = ["update: web, to: v2, at: update, within: 10s", "update: web, to: v3, at: update + 10s"];
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_that_holds_a_replica_does_not_overlap_its_roll_out_and_a_kill_may() {
+    fn a_fault_that_holds_a_replica_does_not_overlap_its_rollout_and_a_kill_may() {
         let update = ["update: web, to: v2, at: update + 5s, within: 10s"];
         let fault = |line: &str| told(&update, &format!("faults:\n  - {{ {line} }}"));
         assert_eq!(fault("kill: web, at: update + 7s"), "");
@@ -207,9 +207,9 @@ mod tests {
     }
 
     #[test]
-    fn a_roll_out_takes_one_replica_of_what_is_tolerated() {
+    fn a_rollout_takes_one_replica_of_what_is_tolerated() {
         let update = ["update: web, to: v2, at: update + 5s, within: 10s"];
         let kill = "faults:\n  - { kill: web, pick: [2], at: update + 7s }\ntolerates: { web: 1 of 3 }";
-        insta::assert_snapshot!(told(&update, kill), @"x.yml:7:5: 2 replicas of `web` would be down at 12s; 1 may be; write a later time (a replica counts as down for 5s after its fault, and one during a roll out), fewer picks, or more in `tolerates`");
+        insta::assert_snapshot!(told(&update, kill), @"x.yml:7:5: 2 replicas of `web` would be down at 12s; 1 may be; write a later time (a replica counts as down for 5s after its fault, and one during a rollout), fewer picks, or more in `tolerates`");
     }
 }

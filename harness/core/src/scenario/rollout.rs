@@ -1,4 +1,4 @@
-//! A roll out as written: one word of the catalogue beside `to`, `at` and `within`.
+//! A rollout as written: one word of the catalogue beside `to`, `at` and `within`.
 
 use std::{borrow::Cow, fmt, sync::LazyLock};
 
@@ -11,7 +11,7 @@ use serde::{
 use super::Moment;
 use crate::{kind::ROLLOUTS, name::Name, unit::Span};
 
-/// A roll out.
+/// A rollout.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rollout {
     /// The word: `update` or `rollback`.
@@ -26,7 +26,7 @@ pub struct Rollout {
     pub within: Option<Span>,
 }
 
-/// What a field of a roll out is.
+/// What a field of a rollout is.
 enum Field {
     To,
     At,
@@ -63,7 +63,7 @@ impl<'de> Visitor<'de> for RolloutVisitor {
     type Value = Rollout;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a roll out, such as `update: COMPONENT` with `to: REVISION` and `at: PHASE + TIME`")
+        f.write_str("a rollout, such as `update: COMPONENT` with `to: REVISION` and `at: PHASE + TIME`")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut from: A) -> Result<Rollout, A::Error> {
@@ -76,7 +76,7 @@ impl<'de> Visitor<'de> for RolloutVisitor {
                 (Field::Word(word), None) => said = Some((word, from.next_value()?)),
                 (Field::Word(word), Some((first, _))) => {
                     let what = format!(
-                        "one roll out is both `{first}` and `{word}`; write one item of the list for each"
+                        "one rollout is both `{first}` and `{word}`; write one item of the list for each"
                     );
                     return Err(de::Error::custom(what));
                 }
@@ -85,7 +85,7 @@ impl<'de> Visitor<'de> for RolloutVisitor {
         let words: Vec<_> =
             ROLLOUTS.iter().map(|kind| format!("`{}: COMPONENT`", kind.about().word)).collect();
         let unnamed =
-            || de::Error::custom(format!("the roll out has no kind; add one of {}", words.join(", ")));
+            || de::Error::custom(format!("the rollout has no kind; add one of {}", words.join(", ")));
         let (word, component) = said.ok_or_else(unnamed)?;
         Ok(Rollout { word, component, to, at: at.ok_or_else(|| de::Error::missing_field("at"))?, within })
     }
@@ -100,7 +100,7 @@ impl JsonSchema for Rollout {
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let kinds: Vec<_> =
             ROLLOUTS.iter().map(|kind| (kind.about().schema)(kind.about(), generator)).collect();
-        json_schema!({ "description": "a roll out: one word of the catalogue, and when", "oneOf": kinds })
+        json_schema!({ "description": "a rollout: one word of the catalogue, and when", "oneOf": kinds })
     }
 }
 
@@ -114,10 +114,10 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_roll_out_is_told_with_place_and_mend() {
+    fn a_wrong_rollout_is_told_with_place_and_mend() {
         insta::assert_snapshot!(read("updat: service\nat: update\n").unwrap_err(), @"x.yml:1:1: unknown field `updat`; did you mean `update`?");
-        insta::assert_snapshot!(read("to: v2\nat: update\n").unwrap_err(), @"x.yml:1:1: the roll out has no kind; add one of `update: COMPONENT`, `rollback: COMPONENT`");
-        insta::assert_snapshot!(read("update: a\nrollback: a\nat: update\n").unwrap_err(), @"x.yml:1:1: one roll out is both `update` and `rollback`; write one item of the list for each");
+        insta::assert_snapshot!(read("to: v2\nat: update\n").unwrap_err(), @"x.yml:1:1: the rollout has no kind; add one of `update: COMPONENT`, `rollback: COMPONENT`");
+        insta::assert_snapshot!(read("update: a\nrollback: a\nat: update\n").unwrap_err(), @"x.yml:1:1: one rollout is both `update` and `rollback`; write one item of the list for each");
         insta::assert_snapshot!(read("update: service\nto: v2\n").unwrap_err(), @"x.yml:1:1: the field `at` is missing; add `at: ...`");
         insta::assert_snapshot!(read("update: service\nto: v2\nat: update\nwithin: 5\n").unwrap_err(), @r#"x.yml:4:9: "5" is no duration: the unit is missing; write it like "250ms", "5s" or "2m""#);
     }

@@ -28,7 +28,7 @@ pub struct Component {
     /// Environment of each replica. Values are MiniJinja templates, as all texts of `local` are.
     #[serde(default)]
     pub settings: BTreeMap<String, String>,
-    /// Named changes that a roll out can make: other settings, another program or image.
+    /// Named changes that a rollout can make: other settings, another program or image.
     #[serde(default)]
     pub revisions: IndexMap<Name, Changes>,
     /// What one replica is entitled to; objectives on CPU are shares of it.

@@ -1,4 +1,4 @@
-//! Revisions of a component: named changes that a roll out makes, and how a witness tells which one runs.
+//! Revisions of a component: named changes that a rollout makes, and how a witness tells which one runs.
 
 use std::collections::BTreeMap;
 

@@ -2,9 +2,8 @@
 
 use std::{
     fs,
-    future::Future,
     path::{Path, PathBuf},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use gauntlet_core::port::Trouble;
@@ -13,19 +12,19 @@ mod addon;
 mod diagnose;
 mod images;
 mod install;
-mod program;
+pub(crate) mod program;
+mod progress;
 mod status;
 mod up;
 
 pub use images::Images;
 pub use install::{Tools, install, uninstall};
+pub use progress::Say;
+pub(crate) use progress::stage;
 pub use status::status;
 pub use up::{Up, up};
 
 use program::Call;
-
-/// Where progress goes, a line at a time.
-pub type Say<'a> = &'a (dyn Fn(String) + Sync);
 
 /// A kind cluster of this machine, and what is kept of it: a kubeconfig of its own.
 #[derive(Debug, Clone)]
@@ -93,23 +92,11 @@ impl Kind {
     }
 }
 
-// One stage: its name, what came of it, and how long it took, in one line.
-async fn stage<T>(
-    say: Say<'_>,
-    name: &str,
-    work: impl Future<Output = Result<(String, T), Trouble>>,
-) -> Result<T, Trouble> {
-    let began = Instant::now();
-    let (note, done) = work.await?;
-    say(format!("{name:<16} {note:<56} {:>6.1} s", began.elapsed().as_secs_f64()));
-    Ok(done)
-}
-
 #[cfg(test)]
 mod tests {
-    use std::{path::Path, sync::Mutex};
+    use std::path::Path;
 
-    use super::{Kind, stage};
+    use super::Kind;
 
     #[test]
     fn a_cluster_has_a_kubeconfig_of_its_own() {
@@ -118,18 +105,5 @@ mod tests {
         for name in ["", "../up", "Upper", "a b"] {
             assert!(Kind::new(name, Path::new("/state")).is_err(), "{name}");
         }
-    }
-
-    #[tokio::test]
-    async fn a_stage_is_one_line() {
-        let said = Mutex::new(vec![]);
-        let say = |line| said.lock().unwrap().push(line);
-        stage(&say, "load", async { Ok(("2 images".to_owned(), ())) }).await.unwrap();
-        let lines = said.into_inner().unwrap();
-        assert_eq!(lines.len(), 1);
-        assert!(
-            lines[0].starts_with("load             2 images") && lines[0].ends_with("0.0 s"),
-            "{lines:?}"
-        );
     }
 }

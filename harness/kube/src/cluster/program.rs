@@ -17,7 +17,7 @@ const GET: [(&str, &str); 3] = [
 
 /// One call of a program.
 #[derive(Debug)]
-pub(super) struct Call {
+pub(crate) struct Call {
     program: PathBuf,
     args: Vec<String>,
     settings: Vec<(String, String)>,
@@ -26,25 +26,25 @@ pub(super) struct Call {
 
 impl Call {
     /// Of a program on the path, or at a place.
-    pub(super) fn new<A: ToString>(program: impl Into<PathBuf>, args: impl IntoIterator<Item = A>) -> Self {
+    pub(crate) fn new<A: ToString>(program: impl Into<PathBuf>, args: impl IntoIterator<Item = A>) -> Self {
         let args = args.into_iter().map(|arg| arg.to_string()).collect();
         Self { program: program.into(), args, settings: vec![], limit: Duration::from_secs(60) }
     }
 
     /// Longer or shorter than a minute.
-    pub(super) fn within(mut self, limit: Duration) -> Self {
+    pub(crate) fn within(mut self, limit: Duration) -> Self {
         self.limit = limit;
         self
     }
 
     /// With a variable of its environment.
-    pub(super) fn with(mut self, name: &str, value: impl ToString) -> Self {
+    pub(crate) fn with(mut self, name: &str, value: impl ToString) -> Self {
         self.settings.push((name.to_owned(), value.to_string()));
         self
     }
 
     /// Runs it; answers what it printed to standard output.
-    pub(super) async fn run(&self) -> Result<String, Trouble> {
+    pub(crate) async fn run(&self) -> Result<String, Trouble> {
         let mut command = Command::new(&self.program);
         command.args(&self.args).envs(self.settings.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).kill_on_drop(true);

@@ -7,10 +7,12 @@ use k8s_openapi::api::core::v1::Node;
 use kube::{Api, Client, api::ListParams};
 use tokio::time::{Instant, sleep};
 
-use super::{
-    Images, Kind, Say, Tools, addon, diagnose::diagnose, images::load, install, program::Call, stage,
+use super::{Images, Kind, Say, Tools, addon, diagnose::diagnose, images::load, install};
+use crate::{
+    client::connect,
+    cluster::{program::Call, stage},
+    told::within,
 };
-use crate::{client::connect, told::within};
 
 const CREATE: Duration = Duration::from_secs(300);
 const NODES: Duration = Duration::from_secs(120);

@@ -1,4 +1,4 @@
-//! How far a roll out is: which revision each pod is of, and what the controller says of its work.
+//! How far a rollout is: which revision each pod is of, and what the controller says of its work.
 
 use std::time::Duration;
 
@@ -115,7 +115,7 @@ mod tests {
     const DONE: Progress = Progress { observed: true, wanted: 2, all: 2, updated: 2, available: 2 };
 
     #[test]
-    fn a_roll_out_is_complete_when_pods_and_controller_say_so() {
+    fn a_rollout_is_complete_when_pods_and_controller_say_so() {
         let new = || pod(Some("v2"), "web:2");
         let old = || pod(None, "web:1");
         assert_eq!(revision(&web(), &[new(), new()], Some(DONE)), "v2");

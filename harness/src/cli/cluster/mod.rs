@@ -50,17 +50,17 @@ impl Args {
 
 /// A cluster that somebody else made.
 #[derive(Debug, Parser)]
-struct Somewhere {
+pub(super) struct Somewhere {
     /// The context of the kubeconfig; always said, because the current one changes.
     #[arg(long)]
-    context: String,
+    pub(super) context: String,
     /// The kubeconfig [default: what KUBECONFIG names, or ~/.kube/config].
     #[arg(long, value_name = "FILE")]
-    kubeconfig: Option<PathBuf>,
+    pub(super) kubeconfig: Option<PathBuf>,
 }
 
 impl Somewhere {
-    async fn connect(&self) -> Result<Client, Trouble> {
+    pub(super) async fn connect(&self) -> Result<Client, Trouble> {
         gauntlet_kube::connect(self.kubeconfig.as_deref(), Some(&self.context)).await
     }
 }

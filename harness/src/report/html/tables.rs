@@ -202,7 +202,7 @@ pub(super) fn behaviours(story: &Story) -> String {
 const FAULTS: &[&str] =
     &["fault", "#planned", "#first act", "#in force", "#healing", "#healed", "what the witness read"];
 const ROLLOUTS: &[&str] =
-    &["roll out", "#planned", "#first act", "#complete", "#healing", "#undone", "what the witness read"];
+    &["rollout", "#planned", "#first act", "#complete", "#healing", "#undone", "what the witness read"];
 
 pub(super) fn faults(story: &Story) -> String {
     let about = "Seconds since the load began. In force: the effect was seen. Healed: the witness saw that nothing is left.";
@@ -215,7 +215,7 @@ pub(super) fn rollouts(story: &Story) -> String {
         return String::new();
     }
     let about = "Seconds since the load began. Complete: the witness saw that every replica runs the revision and is ready. Undone: at the end of the run, or when it did not complete.";
-    section("Roll outs", about, &spans(ROLLOUTS, &story.rollouts))
+    section("Rollouts", about, &spans(ROLLOUTS, &story.rollouts))
 }
 
 fn spans(head: &'static [&'static str], spans: &[FaultStory]) -> String {
@@ -353,7 +353,7 @@ fn moments(moments: &[&Moment]) -> String {
             MomentKind::Run | MomentKind::SetUp => "quiet",
             MomentKind::Load => "load",
             MomentKind::Fault => "fault",
-            MomentKind::Rollout => "roll out",
+            MomentKind::Rollout => "rollout",
             MomentKind::Trouble => "trouble",
         };
         let text = format!("<span class=\"moment {class}\">{}</span>", Text(&moment.text));

@@ -1,4 +1,4 @@
-//! Faults and roll outs: what was done, when it was in force, and what the witness saw of it.
+//! Faults and rollouts: what was done, when it was in force, and what the witness saw of it.
 
 use gauntlet_core::{
     evidence::{Event, Side, What},
@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::Clock;
 
-/// One fault or roll out.
+/// One fault or rollout.
 #[derive(Debug, Clone, Serialize)]
 pub struct FaultStory {
     /// What a reader calls it: `pause service-2`.
@@ -26,7 +26,7 @@ pub struct FaultStory {
     pub healing_s: Option<f64>,
     /// When it was proved that nothing of it was left.
     pub healed_s: Option<f64>,
-    /// Whether it stays when it is in force: a roll out, which is complete then.
+    /// Whether it stays when it is in force: a rollout, which is complete then.
     #[serde(skip)]
     pub kept: bool,
     /// What was done, pinned.
@@ -56,7 +56,7 @@ pub(super) fn fold(plan: &Plan, events: &[Event], clock: Clock) -> Vec<FaultStor
     plan.faults.iter().map(of).collect()
 }
 
-/// The roll outs, in the order of the plan.
+/// The rollouts, in the order of the plan.
 pub(super) fn rollouts(plan: &Plan, events: &[Event], clock: Clock) -> Vec<FaultStory> {
     let of = |rollout: &gauntlet_core::plan::RolloutPlan| {
         let begins_s = rollout.begins.as_secs_f64();
@@ -88,7 +88,7 @@ impl FaultStory {
         self
     }
 
-    /// When it was over: a fault is healed; a roll out is complete, or else taken back.
+    /// When it was over: a fault is healed; a rollout is complete, or else taken back.
     pub fn over_s(&self) -> Option<f64> {
         if self.kept { self.entered_s.or(self.healed_s) } else { self.healed_s }
     }

@@ -67,7 +67,7 @@ pub struct Story {
     pub phases: Vec<PhaseStory>,
     /// The faults, in the order of the plan.
     pub faults: Vec<FaultStory>,
-    /// The roll outs, in the order of the plan.
+    /// The rollouts, in the order of the plan.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub rollouts: Vec<FaultStory>,
     /// The behaviours: their shares of the load, and how they fared in the judged phases.
@@ -154,7 +154,7 @@ impl Story {
         }
     }
 
-    /// Faults and roll outs: what charts show as spans.
+    /// Faults and rollouts: what charts show as spans.
     pub fn spans(&self) -> impl Iterator<Item = &FaultStory> {
         self.faults.iter().chain(&self.rollouts)
     }

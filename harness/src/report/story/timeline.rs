@@ -36,7 +36,7 @@ pub enum MomentKind {
     Load,
     /// A fault.
     Fault,
-    /// A roll out.
+    /// A rollout.
     Rollout,
     /// What should not have been.
     Trouble,
@@ -77,7 +77,7 @@ pub(super) fn fold(plan: &Plan, events: &[Event], clock: Clock) -> Vec<Moment> {
     events.iter().map(moment).collect()
 }
 
-/// What steps are called, and whether they belong to a fault or a roll out.
+/// What steps are called, and whether they belong to a fault or a rollout.
 pub(in crate::report) struct Titles(pub(in crate::report) BTreeMap<StepId, (String, MomentKind)>);
 
 impl Titles {

@@ -1,4 +1,4 @@
-//! Whether a replica answers its readiness check. The target asks by itself, to pace a roll out; what it hears proves
+//! Whether a replica answers its readiness check. The target asks by itself, to pace a rollout; what it hears proves
 //! nothing to a run, for that is the witness' part.
 
 use std::{

@@ -134,7 +134,7 @@ impl LocalTarget {
 
     fn roll<'a>(&'a self, act: &Act, unit: &'a Unit) -> Result<Roll<'a>, Trouble> {
         let Unit::Component { component } = unit else {
-            return Err(Trouble::refused(act, "a roll out is of a component as a whole"));
+            return Err(Trouble::refused(act, "a rollout is of a component as a whole"));
         };
         Ok(Roll { system: &self.system, layout: &self.layout, rolls: &self.rolls, component })
     }

@@ -1,5 +1,5 @@
 //! Which revision of a component its replicas are started as. It lies on the ground, beside what it is true of, so that
-//! whoever starts a replica (a roll out, the end of a kill, a watchdog in another process) starts the right one.
+//! whoever starts a replica (a rollout, the end of a kill, a watchdog in another process) starts the right one.
 
 use std::{
     fs, io,

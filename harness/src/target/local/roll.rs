@@ -2,8 +2,8 @@
 //! revision, and awaited, before the next one is touched.
 //!
 //! It is done as a controller would do it. The revision is written down first, so that whoever starts a replica meanwhile
-//! starts the new one. A replica that does not get ready stalls the roll out: the others stay as they are, and serve. That
-//! is no failure of the act; a proof says whether the roll out completed. Rolling out again takes up what was cut short,
+//! starts the new one. A replica that does not get ready stalls the rollout: the others stay as they are, and serve. That
+//! is no failure of the act; a proof says whether the rollout completed. Rolling out again takes up what was cut short,
 //! whoever begins: what runs as it should is left alone. Whoever ends replicas, or rolls anew, ends a roll that goes on.
 
 use std::{
@@ -26,11 +26,11 @@ use crate::layout::{Layout, Replica};
 
 /// So long a replica must answer before the next one goes: an ingress has to see it, too.
 const SETTLED: Duration = Duration::from_secs(1);
-/// So long it may be away: a fault in the middle of a roll out ends it, and it is started again.
+/// So long it may be away: a fault in the middle of a rollout ends it, and it is started again.
 const AWAY: Duration = Duration::from_secs(3);
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// What goes on: one roll out of a component, one start or stop of a replica at a time.
+/// What goes on: one rollout of a component, one start or stop of a replica at a time.
 #[derive(Debug, Default)]
 pub(super) struct Rolls {
     numbers: Mutex<BTreeMap<Name, u64>>,
@@ -38,7 +38,7 @@ pub(super) struct Rolls {
 }
 
 impl Rolls {
-    /// Ends the roll out of a component that goes on. Answers the number of the next one.
+    /// Ends the rollout of a component that goes on. Answers the number of the next one.
     pub(super) fn supersede(&self, component: &Name) -> u64 {
         let mut numbers = locked(&self.numbers);
         let number = numbers.entry(component.clone()).or_insert(0);
@@ -75,7 +75,7 @@ enum Became {
     Superseded,
 }
 
-/// One roll out.
+/// One rollout.
 pub(super) struct Roll<'a> {
     pub(super) system: &'a System,
     pub(super) layout: &'a Layout,

@@ -1,4 +1,4 @@
-//! Roll outs: one word, one file. What they share: one step that configures a component as a whole, its proofs, and the
+//! Rollouts: one word, one file. What they share: one step that configures a component as a whole, its proofs, and the
 //! schema of an item.
 //!
 //! One step, whatever the target: who rolls (a controller of a cluster, or the target itself, replica by replica) and in
@@ -35,7 +35,7 @@ pub trait RolloutKind: Sync {
     fn after(&self, past: &mut Vec<Revision>, revision: Revision);
 }
 
-/// A roll out with all names resolved.
+/// A rollout with all names resolved.
 #[derive(Debug, Clone, Copy)]
 pub struct Rolled<'a> {
     /// Its number in the scenario, from 1.
@@ -129,7 +129,7 @@ pub(super) mod tests {
         system::read(text).unwrap().components.shift_remove_index(0).unwrap().1
     }
 
-    /// A roll out of `web`, 10 s after the load began, when it ran these revisions before.
+    /// A rollout of `web`, 10 s after the load began, when it ran these revisions before.
     pub(super) fn expand(kind: &dyn RolloutKind, past: &[&str], to: Option<&str>) -> Result<Track, Mistake> {
         let (spec, component) = (web(), "web".parse().unwrap());
         let past: Vec<Revision> =
