@@ -30,11 +30,14 @@ const SETTLED: Duration = Duration::from_secs(1);
 const AWAY: Duration = Duration::from_secs(3);
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// Who starts or ends a replica holds its turn.
+type Turn = Arc<Mutex<()>>;
+
 /// What goes on: one rollout of a component, one start or stop of a replica at a time.
 #[derive(Debug, Default)]
 pub(super) struct Rolls {
     numbers: Mutex<BTreeMap<Name, u64>>,
-    replicas: Mutex<BTreeMap<(Name, u16), Arc<Mutex<()>>>>,
+    replicas: Mutex<BTreeMap<(Name, u16), Turn>>,
 }
 
 impl Rolls {
