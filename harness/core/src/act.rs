@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::name::Name;
+use crate::{name::Name, system::Changes};
 
 /// One change to the system. A closed set: a new one changes every target.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +28,24 @@ pub enum Act {
         /// With what.
         signal: Signal,
     },
+    /// Makes every replica of a component run another revision, one after the other. It is done when the target has
+    /// done its part: a proof says whether all of them came up.
+    Configure {
+        /// The component, as a unit.
+        unit: Unit,
+        /// What they are to run.
+        revision: Revision,
+    },
+}
+
+/// What a component is to run: the system file as it stands, or with named changes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Revision {
+    /// `original`, or the name that the system file gives it.
+    pub name: Name,
+    /// What differs from the original. Whole in itself, so that a receipt needs no system file.
+    #[serde(default)]
+    pub changes: Changes,
 }
 
 /// What `Start` brings up. The target knows the recipe (program, settings, ports) from the system file.
@@ -42,6 +60,11 @@ pub enum Unit {
         component: Name,
         /// Counted from 1.
         index: u16,
+    },
+    /// A component as a whole: what is true of all its replicas.
+    Component {
+        /// The component of the system file.
+        component: Name,
     },
 }
 
@@ -86,6 +109,28 @@ pub enum Ability {
     Kill,
     /// Freeze and thaw a process tree.
     Pause,
+    /// Roll a component out anew with other settings, program or image.
+    Configure,
+}
+
+impl Revision {
+    /// The name of what the system file says without changes.
+    pub const ORIGINAL: &str = "original";
+
+    /// The system file as it stands.
+    pub fn original() -> Self {
+        Self { name: Name::known(Self::ORIGINAL), changes: Changes::default() }
+    }
+}
+
+impl Unit {
+    /// The component that it belongs to; the ground belongs to none.
+    pub fn component(&self) -> Option<&Name> {
+        match self {
+            Unit::Ground => None,
+            Unit::Replica { component, .. } | Unit::Component { component } => Some(component),
+        }
+    }
 }
 
 impl Place {
@@ -99,6 +144,11 @@ impl Place {
         Self::of(Unit::Replica { component: component.clone(), index })
     }
 
+    /// A component as a whole.
+    pub fn component(component: &Name) -> Self {
+        Self::of(Unit::Component { component: component.clone() })
+    }
+
     /// The same place, bound to what was found there.
     pub fn pinned(&self, object: Object) -> Self {
         Self { unit: self.unit.clone(), object: Some(object) }
@@ -109,7 +159,7 @@ impl Act {
     /// The unit that this act changes: two steps never hold one unit at the same time.
     pub fn unit(&self) -> &Unit {
         match self {
-            Act::Start { unit } => unit,
+            Act::Start { unit } | Act::Configure { unit, .. } => unit,
             Act::Stop { at } | Act::Signal { at, .. } => &at.unit,
         }
     }
@@ -120,6 +170,7 @@ impl Act {
             Act::Start { .. } | Act::Stop { .. } => Ability::Start,
             Act::Signal { signal: Signal::Kill | Signal::Terminate | Signal::Interrupt, .. } => Ability::Kill,
             Act::Signal { signal: Signal::Pause | Signal::Resume, .. } => Ability::Pause,
+            Act::Configure { .. } => Ability::Configure,
         }
     }
 }
@@ -129,6 +180,7 @@ impl fmt::Display for Unit {
         match self {
             Unit::Ground => f.write_str("ground"),
             Unit::Replica { component, index } => write!(f, "{component}-{index}"),
+            Unit::Component { component } => component.fmt(f),
         }
     }
 }
@@ -148,6 +200,7 @@ impl fmt::Display for Act {
             Act::Start { unit } => write!(f, "start {unit}"),
             Act::Stop { at } => write!(f, "stop {at}"),
             Act::Signal { at, signal } => write!(f, "{signal} {at}"),
+            Act::Configure { unit, revision } => write!(f, "configure {unit} as {}", revision.name),
         }
     }
 }

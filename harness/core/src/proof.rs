@@ -43,6 +43,11 @@ pub enum Query {
         /// A statement that answers one value.
         statement: String,
     },
+    /// The name of the revision that all replicas of a component run; else how far they are (`v2 at 1 of 3`).
+    Revision {
+        /// The component as a whole.
+        at: Place,
+    },
 }
 
 /// The reading that proves it.
@@ -64,7 +69,8 @@ impl Query {
     /// What it asks about.
     pub fn at(&self) -> &Place {
         match self {
-            Self::Process { at } | Self::Ready { at } | Self::Way { at } | Self::Sql { at, .. } => at,
+            Self::Process { at } | Self::Ready { at } | Self::Way { at } | Self::Revision { at } => at,
+            Self::Sql { at, .. } => at,
         }
     }
 }
@@ -85,6 +91,7 @@ impl fmt::Display for Query {
             Query::Process { at } => write!(f, "process of {at}"),
             Query::Ready { at } => write!(f, "readiness of {at}"),
             Query::Way { at } => write!(f, "the users' way to {at}"),
+            Query::Revision { at } => write!(f, "revision of {at}"),
             Query::Sql { at, statement } => write!(f, "`{statement}` at {at}"),
         }
     }

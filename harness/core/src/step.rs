@@ -48,6 +48,9 @@ pub enum End {
     After(Duration),
     /// Undone when its track ends, well or badly: set-up.
     Track,
+    /// Undone only when its track fails: a roll out. What is kept stays in the ledger, so that the run's end, a crash and
+    /// `heal` undo it all the same.
+    Keep,
 }
 
 /// Steps in order; tracks run side by side. Failure, Ctrl-C and crash unwind them in reverse.

@@ -4,7 +4,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use gauntlet_core::{
-    act::{Ability, Act, Object, Place, Signal, Unit},
+    act::{Ability, Act, Object, Place, Revision, Signal, Unit},
     name::Name,
     port::{Later, Target, Trouble},
     receipt::Prepared,
@@ -24,7 +24,10 @@ use crate::{
     patience::ask,
     pods::{Pinned, Replica, replicas, selected},
     site::{Site, TOOLS},
-    workload::{self, Workload},
+    workload::{
+        self, Workload,
+        revise::{self, Standing},
+    },
 };
 
 /// The lower, the earlier a ReplicaSet removes this pod when it is scaled down.
@@ -46,7 +49,7 @@ impl KubeTarget {
     }
 
     async fn prepare_now(&self, act: &Act) -> Result<Prepared, Trouble> {
-        let starts = matches!(act, Act::Start { .. });
+        let may_be_idle = matches!(act, Act::Start { .. } | Act::Configure { .. });
         let (act, undo) = match act {
             Act::Start { unit: Unit::Ground } => {
                 let made = ground::prepare(&self.client, &self.system, &self.site).await?;
@@ -56,6 +59,7 @@ impl KubeTarget {
             Act::Stop { at } | Act::Signal { at, .. } if at.unit == Unit::Ground => {
                 return Err(Trouble::refused(act, "what the ground holds cannot be brought back"));
             }
+            Act::Start { unit: Unit::Component { .. } } => return Err(whole(act)),
             Act::Start { unit: Unit::Replica { component, index } } => {
                 (act.clone(), self.prepare_start(act, component, *index).await?)
             }
@@ -64,9 +68,12 @@ impl KubeTarget {
                 Some((at, _)) => (Act::Stop { at: at.clone() }, vec![Act::Start { unit: at.unit }]),
             },
             Act::Signal { at, signal } => self.prepare_signal(act, at, *signal).await?,
+            Act::Configure { unit, revision } => {
+                (act.clone(), self.prepare_configure(act, unit, revision).await?)
+            }
         };
         let touches = vec![act.unit().clone()];
-        let idle = starts && undo.is_empty();
+        let idle = may_be_idle && undo.is_empty();
         Ok(Prepared { act, undo, idle, touches })
     }
 
@@ -104,6 +111,42 @@ impl KubeTarget {
         Ok((Act::Signal { at, signal }, undo))
     }
 
+    /// The way back is the revision that the workload stands for now; none: it is the wanted one already.
+    async fn prepare_configure(
+        &self,
+        act: &Act,
+        unit: &Unit,
+        wanted: &Revision,
+    ) -> Result<Vec<Act>, Trouble> {
+        let changes = &wanted.changes;
+        if changes.each().next().is_some() && changes.settings.is_empty() && changes.image.is_none() {
+            let why = "it changes neither settings nor image: nothing in a cluster";
+            return Err(Trouble::refused(act, why));
+        }
+        let standing = self.standing(act, unit).await?;
+        let standing = standing.ok_or_else(|| Trouble::refused(act, "no workload is labelled so"))?;
+        let present = standing.present();
+        let back = Act::Configure { unit: unit.clone(), revision: present.clone() };
+        Ok(if present == *wanted { vec![] } else { vec![back] })
+    }
+
+    async fn configure(&self, act: &Act, unit: &Unit, wanted: &Revision) -> Result<(), Trouble> {
+        match self.standing(act, unit).await? {
+            Some(standing) => standing.configure(&self.client, &self.site.namespace, act, wanted).await,
+            // With its workload everything that was changed of it is gone.
+            None if *wanted == Revision::original() => Ok(()),
+            None => Err(Trouble::failed(act, "its workload is gone")),
+        }
+    }
+
+    async fn standing(&self, act: &Act, unit: &Unit) -> Result<Option<Standing>, Trouble> {
+        let Unit::Component { component } = unit else {
+            return Err(Trouble::refused(act, "a roll out is of a component as a whole"));
+        };
+        let (_, container) = selected(&self.system, component);
+        revise::standing(&self.client, &self.site.namespace, (component, &container)).await
+    }
+
     async fn apply_now(&self, act: &Act) -> Result<(), Trouble> {
         match act {
             Act::Start { unit: Unit::Ground } => ground::start(&self.client, &self.system, &self.site).await,
@@ -111,8 +154,10 @@ impl KubeTarget {
             Act::Start { unit: Unit::Replica { component, index } } => {
                 self.scale(act, component, |count| count.max(i32::from(*index))).await
             }
+            Act::Start { unit: Unit::Component { .. } } => Err(whole(act)),
             Act::Stop { at } => self.stop(act, at).await,
             Act::Signal { at, signal } => self.signal(act, at, *signal).await,
+            Act::Configure { unit, revision } => self.configure(act, unit, revision).await,
         }
     }
 
@@ -155,7 +200,7 @@ impl KubeTarget {
             return match act {
                 Act::Start { .. } => Err(Trouble::failed(act, "its workload is gone")),
                 // With its workload a replica is gone.
-                Act::Stop { .. } | Act::Signal { .. } => Ok(()),
+                Act::Stop { .. } | Act::Signal { .. } | Act::Configure { .. } => Ok(()),
             };
         };
         let wanted = to(workload.replicas);
@@ -198,13 +243,17 @@ impl KubeTarget {
     }
 }
 
+fn whole(act: &Act) -> Trouble {
+    Trouble::refused(act, "a component is started replica by replica")
+}
+
 fn is_pinned(replica: &Replica, object: &Object) -> bool {
     Pinned::of(replica).is_some_and(|pinned| pinned.object() == *object)
 }
 
 /// The most that can be done on any cluster.
 pub fn most() -> BTreeSet<Ability> {
-    BTreeSet::from([Ability::Start, Ability::Kill, Ability::Pause])
+    BTreeSet::from([Ability::Start, Ability::Kill, Ability::Pause, Ability::Configure])
 }
 
 /// What can be done on this cluster now: signals need an agent on every node.
@@ -214,7 +263,7 @@ pub async fn abilities(client: Client) -> Result<BTreeSet<Ability>, Trouble> {
     let ready = agents.and_then(|set| set.status).is_some_and(|status| {
         status.number_ready > 0 && status.number_ready == status.desired_number_scheduled
     });
-    let mut can = BTreeSet::from([Ability::Start]);
+    let mut can = BTreeSet::from([Ability::Start, Ability::Configure]);
     if ready {
         can.extend([Ability::Kill, Ability::Pause]);
     }

@@ -10,6 +10,8 @@ use serde_json::json;
 
 use crate::patience::ask;
 
+pub(crate) mod revise;
+
 /// What makes a component's pods.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Workload {

@@ -1,7 +1,11 @@
 //! `gauntlet list`: the words that a scenario may use.
 
 use clap::{Parser, ValueEnum};
-use gauntlet_core::{judge::JUDGES, kind::FAULTS, outcome::Outcome};
+use gauntlet_core::{
+    judge::JUDGES,
+    kind::{About, FAULTS, ROLLOUTS},
+    outcome::Outcome,
+};
 
 use super::say;
 use crate::target::TARGETS;
@@ -17,6 +21,8 @@ pub(super) struct Args {
 enum What {
     /// Words under `faults`.
     Faults,
+    /// Words under `rollouts`.
+    Rollouts,
     /// Values of `--target`.
     Targets,
     /// Words under `checks`, and the judges that always sit.
@@ -27,13 +33,10 @@ impl Args {
     pub(super) fn run(self) -> Outcome {
         match self.what {
             What::Faults => {
-                for kind in FAULTS {
-                    let about = kind.about();
-                    say(format!("{:<12} {}", about.word, about.summary));
-                    for line in about.example.lines() {
-                        say(format!("{:14}{line}", ""));
-                    }
-                }
+                FAULTS.iter().for_each(|kind| word(kind.about()));
+            }
+            What::Rollouts => {
+                ROLLOUTS.iter().for_each(|kind| word(kind.about()));
             }
             What::Targets => {
                 for target in TARGETS {
@@ -48,5 +51,12 @@ impl Args {
             }
         }
         Outcome::Passed
+    }
+}
+
+fn word(about: &About) {
+    say(format!("{:<12} {}", about.word, about.summary));
+    for line in about.example.lines() {
+        say(format!("{:14}{line}", ""));
     }
 }

@@ -50,14 +50,15 @@ pub async fn track(fault: FaultPlan, zero: Instant, world: World, stop: Stop) {
     undo(&mut in_force, &world).await;
 }
 
-/// A fault that could not be injected leaves nothing to judge: the run ends.
-fn failed(step: &Step, why: &NotEntered, world: &World, stop: &Stop) {
+/// What could not be done to the system leaves nothing to judge: the run ends.
+pub(super) fn failed(step: &Step, why: &NotEntered, world: &World, stop: &Stop) {
     let kind = TroubleKind::NoEffect;
     world.say(What::Trouble { kind, step: Some(step.id.clone()), why: chain(why) });
     stop.say(Early::Broken);
 }
 
-async fn undo(in_force: &mut Vec<StepId>, world: &World) {
+/// Heals these steps, as far as they are in force.
+pub(super) async fn undo(in_force: &mut Vec<StepId>, world: &World) {
     let mine = std::mem::take(in_force);
     if mine.is_empty() {
         return;

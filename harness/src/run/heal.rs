@@ -68,9 +68,17 @@ async fn settle(receipts: &[Receipt], removed: &BTreeSet<&Unit>, world: &World) 
 
 /// Undoes side by side for each unit, in order on each; what ends the ground comes last, for everything stands on it.
 async fn undo(undos: &[Undo], world: &World) -> Vec<Trouble> {
+    let rolled: BTreeSet<&Unit> = undos
+        .iter()
+        .map(|(_, act)| act.unit())
+        .filter(|unit| matches!(unit, Unit::Component { .. }))
+        .collect();
     let mut by_unit: BTreeMap<&Unit, Vec<Undo>> = BTreeMap::new();
     for undo in undos {
-        by_unit.entry(undo.1.unit()).or_default().push(undo.clone());
+        let unit = undo.1.unit();
+        // What is done to a component as a whole is done to its replicas: they stand in one line.
+        let whole = rolled.iter().find(|whole| whole.component() == unit.component());
+        by_unit.entry(whole.copied().unwrap_or(unit)).or_default().push(undo.clone());
     }
     let ground = by_unit.remove(&Unit::Ground);
     let mut running = JoinSet::new();
@@ -85,10 +93,11 @@ async fn undo(undos: &[Undo], world: &World) -> Vec<Trouble> {
 async fn in_order(undos: Vec<Undo>, world: World) -> Vec<Trouble> {
     let mut residue = vec![];
     for (step, act) in undos {
-        let trouble = match timeout(world.tempo.undo, world.target.apply(&act)).await {
+        let budget = if matches!(act, Act::Configure { .. }) { world.tempo.roll } else { world.tempo.undo };
+        let trouble = match timeout(budget, world.target.apply(&act)).await {
             Ok(Ok(())) => continue,
             Ok(Err(trouble)) => trouble,
-            Err(_) => Trouble::failed(&act, format!("not done within {:?}", world.tempo.undo)),
+            Err(_) => Trouble::failed(&act, format!("not done within {budget:?}")),
         };
         left(&world, step, &trouble);
         residue.push(trouble);
@@ -118,7 +127,10 @@ async fn gone(receipt: &Receipt, removed: &BTreeSet<&Unit>, world: &World) -> Ve
 
 /// A fault on a unit that this heal ended as well (set-up undone after a crash) is gone with its unit.
 fn is_removed(proof: &Proof, removed: &BTreeSet<&Unit>) -> bool {
-    removed.contains(&proof.ask.at().unit) || removed.contains(&Unit::Ground)
+    let unit = &proof.ask.at().unit;
+    let own = |one: &&&Unit| one.component() == unit.component();
+    let whole = matches!(unit, Unit::Component { .. }) && removed.iter().any(|one| own(&one));
+    whole || removed.contains(unit) || removed.contains(&Unit::Ground)
 }
 
 fn absent(proof: &Proof, world: &World) -> Proof {
@@ -129,7 +141,7 @@ fn absent(proof: &Proof, world: &World) -> Proof {
 fn ended(act: &Act) -> Option<&Unit> {
     match act {
         Act::Stop { at } => Some(&at.unit),
-        Act::Start { .. } | Act::Signal { .. } => None,
+        Act::Start { .. } | Act::Signal { .. } | Act::Configure { .. } => None,
     }
 }
 
@@ -163,6 +175,7 @@ pub async fn unwind(world: &World, before_ground: impl AsyncFnOnce()) -> Vec<Tro
             if stands(world).await {
                 let first: Vec<Receipt> = rest
                     .into_iter()
+                    .filter(|receipt| !only_configures(receipt))
                     .filter(|receipt| world.tempo.one_by_one || !only_stops(receipt))
                     .collect();
                 heal(&first, &hushed(world)).await;
@@ -189,7 +202,14 @@ async fn end_ground(ground: &[Receipt], world: &World) -> Vec<Trouble> {
     undo(&undos(ground), &hushed(world)).await;
     let mut residue = sweep(world).await;
     match world.ledger.open().await {
-        Ok(open) => residue.extend(settle(&open, &BTreeSet::from([&Unit::Ground]), world).await),
+        Ok(open) => {
+            let removed = BTreeSet::from([&Unit::Ground]);
+            let (ground, rest): (Vec<Receipt>, Vec<Receipt>) = open.into_iter().partition(on_ground);
+            let left = settle(&rest, &removed, world).await;
+            // While one of them is stored, so is the ground: who comes next must know that it stood on one.
+            let left = if left.is_empty() { settle(&ground, &removed, world).await } else { left };
+            residue.extend(left);
+        }
         Err(trouble) => residue.push(trouble),
     }
     residue
@@ -219,6 +239,11 @@ async fn sweep(world: &World) -> Vec<Trouble> {
 /// Whether all that is to be undone ends with the ground.
 fn only_stops(receipt: &Receipt) -> bool {
     !receipt.undo.is_empty() && receipt.undo.iter().all(|act| matches!(act, Act::Stop { .. }))
+}
+
+/// Nothing is rolled back that ends with the ground at once.
+fn only_configures(receipt: &Receipt) -> bool {
+    !receipt.undo.is_empty() && receipt.undo.iter().all(|act| matches!(act, Act::Configure { .. }))
 }
 
 fn on_ground(receipt: &Receipt) -> bool {

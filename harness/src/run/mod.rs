@@ -20,6 +20,7 @@ mod prove;
 mod provenance;
 pub mod ready;
 mod recorder;
+pub mod rollouts;
 mod screen;
 mod session;
 pub mod stop;

@@ -164,9 +164,10 @@ fn only_load(plan: &mut Plan, endpoint: &str, options: &Options) -> Result<(), B
         );
         return Err(BadScenario::because(why));
     }
-    if let Some(fault) = plan.faults.first() {
-        let why =
-            format!("--endpoint {endpoint}: faults ({}) need a system that this run started", fault.title);
+    let faults = plan.faults.first().map(|fault| ("faults", &fault.title));
+    let rollouts = plan.rollouts.first().map(|rollout| ("roll outs", &rollout.title));
+    if let Some((what, title)) = faults.or(rollouts) {
+        let why = format!("--endpoint {endpoint}: {what} ({title}) need a system that this run started");
         return Err(BadScenario::because(why));
     }
     plan.set_up.steps.clear();

@@ -1,4 +1,4 @@
-//! The time line of a run: phases, faults and samples while the load goes on.
+//! The time line of a run: phases, faults, roll outs and samples while the load goes on.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,13 +12,14 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval},
 };
 
-use super::{faults, load::Load, recorder::Recorder, stop::Stop, world::Tell, world::World};
+use super::{faults, load::Load, recorder::Recorder, rollouts, stop::Stop, world::Tell, world::World};
 
 /// How often metrics are read. CPU at the ends of a phase is interpolated between two readings.
 const SAMPLE_EVERY: Duration = Duration::from_millis(500);
 const REDRAW_EVERY: Duration = Duration::from_millis(500);
 
-/// Plays phases and faults beside the load; comes back when the load has ended and every fault is healed.
+/// Plays phases, faults and roll outs beside the load; comes back when the load has ended, every fault is healed, and
+/// every roll out has completed or is taken back.
 pub(super) async fn play(
     plan: &Plan,
     load: Load,
@@ -35,6 +36,9 @@ pub(super) async fn play(
     let drawing = tokio::spawn(redraw(recorder.clone()));
     for fault in plan.faults.clone() {
         beside.spawn(faults::track(fault, zero, world.clone(), stop.clone()));
+    }
+    for rollout in plan.rollouts.clone() {
+        beside.spawn(rollouts::track(rollout, zero, world.clone(), stop.clone()));
     }
     load.record(plan.load.lasts, recorder, stop).await;
     beside.join_all().await;

@@ -8,11 +8,13 @@ use std::{
 };
 
 use gauntlet_core::{
-    act::{Ability, Act, Object, Place, Signal, Unit},
+    act::{Ability, Act, Object, Place, Revision, Signal, Unit},
+    name::Name,
     port::{Later, Ledger, Target, Trouble, Witness},
     proof::{Query, Reading},
     receipt::{Prepared, Receipt},
     step::StepId,
+    system::together,
 };
 
 use super::TargetKind;
@@ -40,6 +42,9 @@ pub struct FakeSystem {
 #[derive(Debug, Default)]
 struct State {
     units: BTreeMap<Unit, (u64, Life)>,
+    /// What replicas of a component are started as, and what each was started as.
+    wanted: BTreeMap<Name, Revision>,
+    runs: BTreeMap<Unit, Revision>,
     next_object: u64,
     receipts: Vec<(StepId, String)>,
     fenced: bool,
@@ -74,7 +79,14 @@ impl FakeSystem {
 
     /// Every unit and how it fares, without identities.
     pub fn shape(&self) -> Vec<String> {
-        self.state().units.iter().map(|(unit, (_, life))| format!("{unit} {life:?}")).collect()
+        let state = self.state();
+        let shown = state.units.iter().map(|(unit, (_, life))| match state.runs.get(unit) {
+            Some(revision) if *revision != Revision::original() => {
+                format!("{unit} {life:?} {}", revision.name)
+            }
+            _ => format!("{unit} {life:?}"),
+        });
+        shown.collect()
     }
 
     /// What was done without a receipt, or to an object that was not meant.
@@ -141,21 +153,24 @@ impl State {
         }
         match act {
             Act::Start { unit } => self.start(unit),
-            Act::Stop { at } if at.unit == Unit::Ground => self.units.clear(),
-            Act::Stop { at } => {
-                if self.living(at).is_some() {
-                    self.units.remove(&at.unit);
-                }
+            Act::Stop { at } if at.unit == Unit::Ground => {
+                self.units.clear();
+                self.wanted.clear();
             }
+            Act::Configure { unit, revision } => self.want(unit, revision),
+            Act::Stop { at } => self.end(at),
             Act::Signal { at, signal: Signal::Pause } => self.turn(at, Life::Paused),
             Act::Signal { at, signal: Signal::Resume } => self.turn(at, Life::Running),
-            Act::Signal { at, .. } => {
-                if self.living(at).is_some() {
-                    self.units.remove(&at.unit);
-                }
-            }
+            Act::Signal { at, .. } => self.end(at),
         }
         Ok(())
+    }
+
+    fn end(&mut self, at: &Place) {
+        if self.living(at).is_some() {
+            self.units.remove(&at.unit);
+            self.runs.remove(&at.unit);
+        }
     }
 
     fn start(&mut self, unit: &Unit) {
@@ -164,6 +179,42 @@ impl State {
         }
         self.next_object += 1;
         self.units.entry(unit.clone()).or_insert((self.next_object, Life::Running));
+        if let (Unit::Replica { component, .. }, false) = (unit, self.runs.contains_key(unit)) {
+            let revision = self.wanted.get(component).cloned().unwrap_or_else(Revision::original);
+            self.runs.insert(unit.clone(), revision);
+        }
+        self.runs.retain(|unit, _| self.units.contains_key(unit));
+    }
+
+    fn want(&mut self, unit: &Unit, revision: &Revision) {
+        match unit {
+            Unit::Component { component } if self.units.contains_key(&Unit::Ground) => {
+                self.wanted.insert(component.clone(), revision.clone());
+            }
+            // With the ground the component is gone.
+            Unit::Component { .. } => {}
+            other => self.violations.push(format!("{other} is rolled out")),
+        }
+    }
+
+    /// The first replica that does not run what it should.
+    fn behind(&self, unit: &Unit) -> Option<Unit> {
+        let wanted = self.wanted.get(unit.component()?)?;
+        let mut own = self.runs.iter().filter(|(one, _)| one.component() == unit.component());
+        own.find(|(_, revision)| *revision != wanted).map(|(one, _)| one.clone())
+    }
+
+    /// Replaces a replica by a new one, with an identity of its own.
+    fn replace(&mut self, unit: &Unit) {
+        self.units.remove(unit);
+        self.runs.remove(unit);
+        self.start(unit);
+    }
+
+    fn runs_together(&self, at: &Place) -> String {
+        let own = self.units.keys().filter(|unit| unit.component() == at.unit.component());
+        let told: Vec<String> = own.filter_map(|unit| Some(self.runs.get(unit)?.name.to_string())).collect();
+        together(&told, told.len())
     }
 
     fn turn(&mut self, at: &Place, life: Life) {
@@ -180,7 +231,9 @@ impl State {
 
 impl Target for FakeSystem {
     fn abilities(&self) -> Later<'_, BTreeSet<Ability>> {
-        Box::pin(async { Ok(BTreeSet::from([Ability::Start, Ability::Kill, Ability::Pause])) })
+        Box::pin(async {
+            Ok(BTreeSet::from([Ability::Start, Ability::Kill, Ability::Pause, Ability::Configure]))
+        })
     }
 
     fn prepare<'a>(&'a self, act: &'a Act) -> Later<'a, Prepared> {
@@ -189,6 +242,13 @@ impl Target for FakeSystem {
             let touches = vec![act.unit().clone()];
             let object = state.object(act.unit());
             let (act, undo) = match (act, object) {
+                (Act::Configure { unit, revision: to }, _) => {
+                    let wanted = unit.component().and_then(|component| state.wanted.get(component));
+                    let present = wanted.cloned().unwrap_or_else(Revision::original);
+                    let back = Act::Configure { unit: unit.clone(), revision: present.clone() };
+                    let idle = present == *to && state.behind(unit).is_none();
+                    (act.clone(), if idle { vec![] } else { vec![back] })
+                }
                 (Act::Start { unit }, None) => (act.clone(), vec![Act::Stop { at: Place::of(unit.clone()) }]),
                 (Act::Start { .. }, Some(_)) => (act.clone(), vec![]),
                 (Act::Stop { at } | Act::Signal { at, .. }, None) => {
@@ -207,13 +267,25 @@ impl Target for FakeSystem {
                     (Act::Signal { at: pinned, signal: *signal }, undo)
                 }
             };
-            let idle = matches!(act, Act::Start { .. }) && undo.is_empty();
+            let idle = matches!(act, Act::Start { .. } | Act::Configure { .. }) && undo.is_empty();
             Ok(Prepared { act, undo, idle, touches })
         })
     }
 
     fn apply<'a>(&'a self, act: &'a Act) -> Later<'a, ()> {
-        Box::pin(self.call(act.to_string(), move |state| state.apply(act)))
+        Box::pin(async move {
+            self.call(act.to_string(), move |state| state.apply(act)).await?;
+            let Act::Configure { unit, .. } = act else { return Ok(()) };
+            // Replica by replica: it may be cut short between any two.
+            while let Some(one) = { self.state().behind(unit) } {
+                self.call(format!("{act}: {one}"), |state| {
+                    state.replace(&one);
+                    Ok(())
+                })
+                .await?;
+            }
+            Ok(())
+        })
     }
 
     fn leftovers(&self) -> Later<'_, Vec<Act>> {
@@ -229,6 +301,10 @@ impl Witness for FakeSystem {
         Box::pin(async move {
             let mut state = self.state();
             let word = match ask {
+                Query::Process { at: Place { unit: Unit::Component { component }, .. } } => {
+                    let runs = state.units.keys().any(|unit| unit.component() == Some(component));
+                    if runs { "running" } else { "absent" }
+                }
                 Query::Process { at } => match state.living(at) {
                     None => "absent",
                     Some((_, Life::Running)) => "running",
@@ -239,6 +315,7 @@ impl Witness for FakeSystem {
                     Some((_, Life::Running)) => "ready",
                     Some((_, Life::Paused)) => "silent",
                 },
+                Query::Revision { at } => return Ok(Reading(state.runs_together(at))),
                 Query::Sql { .. } => return Err(Trouble::refused(ask, "the fake has no database")),
             };
             Ok(Reading(word.into()))

@@ -99,6 +99,8 @@ pub struct Tempo {
     pub appears: Duration,
     /// How long one undo may take before the next on the same unit is tried.
     pub undo: Duration,
+    /// The same for a roll out that is taken back: all replicas of a component, one after the other where it is done here.
+    pub roll: Duration,
     /// Whether replicas are stopped one by one before the ground ends. Where their logs go with them, they are not.
     pub one_by_one: bool,
 }

@@ -43,6 +43,7 @@ impl TargetKind for OnKube {
             pace: Duration::from_millis(150),
             appears: Duration::from_secs(45),
             undo: Duration::from_secs(60),
+            roll: Duration::from_secs(60),
             one_by_one: false,
         }
     }

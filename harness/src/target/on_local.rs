@@ -56,6 +56,7 @@ impl TargetKind for OnLocal {
             pace: Duration::from_millis(20),
             appears: Duration::from_secs(2),
             undo: Duration::from_secs(12),
+            roll: Duration::from_secs(120),
             one_by_one: true,
         }
     }

@@ -7,7 +7,7 @@ use gauntlet_core::{
     name::Name,
     port::{Later, Trouble, Witness},
     proof::{Query, Reading},
-    system::{Component, Ready, System},
+    system::{Change, Component, Ready, System, together},
 };
 
 mod http;
@@ -36,6 +36,7 @@ impl LocalWitness {
     async fn read(&self, ask: &Query) -> Result<Reading, Trouble> {
         let reading = match ask {
             Query::Process { at } => self.process(ask, at)?,
+            Query::Revision { at } => self.revision(ask, at)?,
             // On this machine there is one way only.
             Query::Ready { at } | Query::Way { at } => {
                 let (component, replica) = self.replica(ask, &at.unit)?;
@@ -67,6 +68,14 @@ impl LocalWitness {
                 !self.layout.private.exists() && proc::under(&self.layout, None).map_err(failed)?.is_empty();
             return Ok(if nothing { "absent" } else { "running" }.to_owned());
         }
+        if let Unit::Component { component } = &at.unit {
+            let mut running = false;
+            for replica in self.layout.replicas.iter().filter(|one| one.component == *component) {
+                running |=
+                    !proc::under(&self.layout, Some(&self.layout.dir(replica))).map_err(failed)?.is_empty();
+            }
+            return Ok(if running { "running" } else { "absent" }.to_owned());
+        }
         let dir = self.layout.dir(self.replica(ask, &at.unit)?.1);
         let seen = proc::under(&self.layout, Some(&dir)).map_err(failed)?;
         let pinned = match &at.object {
@@ -76,6 +85,27 @@ impl LocalWitness {
             }
         };
         Ok(proc::word(&seen, pinned).to_owned())
+    }
+
+    /// Told by what the kernel keeps of every replica's process: nothing that was written down when it was started.
+    fn revision(&self, ask: &Query, at: &Place) -> Result<String, Trouble> {
+        let failed = |e: std::io::Error| Trouble::failed(ask, e);
+        let found = at.unit.component().and_then(|name| self.system.components.get_key_value(name));
+        let (name, spec) = found.ok_or_else(|| Trouble::refused(ask, "the system has no such component"))?;
+        let mut told = vec![];
+        for replica in self.layout.replicas.iter().filter(|replica| replica.component == *name) {
+            let seen = proc::under(&self.layout, Some(&self.layout.dir(replica))).map_err(failed)?;
+            let Some((pid, _)) = proc::root(&seen) else { continue };
+            let Some((settings, programs)) = proc::started_with(pid).map_err(failed)? else { continue };
+            told.push(spec.told(|change| match change {
+                Change::Setting(name, value) => Some(settings.get(name).is_some_and(|is| is == value)),
+                Change::Program(program) => {
+                    Some(programs.iter().any(|name| Some(name.as_str()) == program.rsplit('/').next()))
+                }
+                Change::Image(_) => None,
+            }));
+        }
+        Ok(together(&told, usize::from(spec.replicas)))
     }
 
     fn replica(&self, ask: &Query, unit: &Unit) -> Result<(&Component, &Replica), Trouble> {

@@ -2,6 +2,7 @@
 //! are stopped.
 
 use std::{
+    collections::BTreeMap,
     fs, io,
     os::unix::{ffi::OsStrExt, fs::MetadataExt},
     path::{Path, PathBuf},
@@ -71,6 +72,25 @@ pub(super) fn word(seen: &[Seen], pinned: Option<(u32, u64)>) -> &'static str {
 pub(super) fn root(seen: &[Seen]) -> Option<(u32, u64)> {
     let orphans = seen.iter().filter(|one| !seen.iter().any(|other| other.pid == one.parent));
     orphans.min_by_key(|one| (one.started, one.pid)).map(|one| (one.pid, one.started))
+}
+
+/// A process' environment, and the names of the files that it runs (of a script, also the script's).
+pub(super) type Beginning = (BTreeMap<String, String>, Vec<String>);
+
+/// What a process was started with, as the kernel keeps it. None: it has ended meanwhile.
+pub(super) fn started_with(pid: u32) -> io::Result<Option<Beginning>> {
+    let read = |file: &str| there(allowed(pid, || fs::read(format!("/proc/{pid}/{file}"))));
+    let Some((environment, command)) = read("environ")?.zip(read("cmdline")?) else { return Ok(None) };
+    let texts = |bytes: &[u8]| -> Vec<String> {
+        bytes.split(|byte| *byte == 0).map(|part| String::from_utf8_lossy(part).into_owned()).collect()
+    };
+    let pairs = texts(&environment);
+    let settings = pairs.iter().filter_map(|pair| pair.split_once('='));
+    let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    let exe = there(allowed(pid, || fs::read_link(format!("/proc/{pid}/exe"))))?;
+    let words = texts(&command).into_iter().take(2).map(PathBuf::from);
+    let names = words.chain(exe).filter_map(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
+    Ok(Some((settings, names.collect())))
 }
 
 // None: it does not belong there, or it has ended meanwhile. A look that failed for another reason says nothing.
@@ -205,6 +225,22 @@ mod tests {
         assert_eq!(word(&[seen(2, 1, false)], Some((1, 10))), "absent");
         assert_eq!(word(&[seen(1, 0, false)], Some((1, 11))), "absent");
         assert_eq!(word(&[seen(1, 0, false)], Some((1, 10))), "running");
+    }
+
+    #[test]
+    fn a_process_is_started_with_an_environment_and_a_program() {
+        let mut sleep = std::process::Command::new("sleep").arg("60").env("GREETING", "a=b").spawn().unwrap();
+        // The kernel sets the environment out a moment after the program was begun.
+        let mut seen = super::started_with(sleep.id());
+        while matches!(&seen, Ok(Some((settings, _))) if settings.is_empty()) {
+            seen = super::started_with(sleep.id());
+        }
+        sleep.kill().unwrap();
+        sleep.wait().unwrap();
+        let (settings, programs) = seen.unwrap().unwrap();
+        assert_eq!(settings.get("GREETING").map(String::as_str), Some("a=b"));
+        assert!(programs.iter().any(|name| name == "sleep"), "{programs:?}");
+        assert_eq!(super::started_with(sleep.id()).unwrap(), None);
     }
 
     #[test]

@@ -90,7 +90,7 @@ fn help_is_as_a_person_reads_it() {
 
 #[test]
 fn lists_are_as_a_person_reads_them() {
-    let lists = ["faults", "targets", "checks"].map(|what| {
+    let lists = ["faults", "rollouts", "targets", "checks"].map(|what| {
         let list = Shell::new().right(&["list", what]);
         format!("$ gauntlet list {what}\n{list}")
     });

@@ -10,17 +10,21 @@ use gauntlet::{
     run::{
         enter::enter,
         heal::{heal, unwind},
+        rollouts,
+        stop::{Early, Stop},
         watch::take_over,
         world::{Tell, World},
     },
     target::fake::{FakeSystem, Fuse, world},
 };
 use gauntlet_core::{
-    act::{Act, Place, Signal, Unit},
+    act::{Act, Place, Revision, Signal, Unit},
     evidence::{TroubleKind, What},
+    plan::RolloutPlan,
     port::{Ledger, Target},
     proof::{Expect, Proof, Query},
-    step::{Begin, End, Step, StepId},
+    step::{Begin, End, Step, StepId, Track},
+    system::Changes,
 };
 
 #[derive(Default)]
@@ -49,7 +53,25 @@ fn step(id: &str, acts: Vec<Act>, effect: Vec<Proof>, gone: Vec<Proof>) -> Step 
     Step { id: StepId(id.into()), title: id.into(), begin: Begin::Then, acts, effect, gone, end }
 }
 
-/// Ground, two replicas, a kill of one and a pause of the other: every kind of act that there is.
+fn v2() -> Revision {
+    let settings = [("VERSION".to_owned(), "v2".to_owned())].into();
+    Revision { name: "v2".parse().unwrap(), changes: Changes { settings, ..Changes::default() } }
+}
+
+fn component() -> Unit {
+    Unit::Component { component: "service".parse().unwrap() }
+}
+
+fn runs(revision: &str) -> Proof {
+    proof(Query::Revision { at: Place::of(component()) }, revision)
+}
+
+fn update() -> Step {
+    let act = Act::Configure { unit: component(), revision: v2() };
+    Step { end: End::Keep, ..step("update-1/1", vec![act], vec![runs("v2")], vec![runs("original")]) }
+}
+
+/// Ground, two replicas, a roll out of both, a kill of one and a pause of the other: every kind of act that there is.
 fn steps() -> Vec<Step> {
     let start = |unit: Unit| Act::Start { unit };
     let signal = |index, signal| Act::Signal { at: Place::of(replica(index)), signal };
@@ -61,6 +83,7 @@ fn steps() -> Vec<Step> {
             vec![process(replica(1), "running"), process(replica(2), "running")],
             vec![process(replica(1), "absent"), process(replica(2), "absent")],
         ),
+        update(),
         step(
             "kill-1/1",
             vec![signal(1, Signal::Kill)],
@@ -182,7 +205,7 @@ async fn a_pinned_undo_never_touches_a_successor() {
     for step in steps().iter().take(2) {
         enter(step, &world).await.unwrap();
     }
-    let pause = steps().remove(3);
+    let pause = steps().remove(4);
     enter(&pause, &world).await.unwrap();
     let receipt = world.ledger.open().await.unwrap().pop().unwrap();
     // Somebody else replaces the frozen replica and freezes the new one for reasons of their own.
@@ -305,4 +328,136 @@ async fn nobody_waits_for_a_replica_that_has_ended() {
     let error = enter(&step, &world).await.unwrap_err();
     assert!(from.elapsed() < Duration::from_secs(3));
     assert!(gauntlet::run::faults::chain(&error).contains("it has ended"), "{error:?}");
+}
+
+/// The receipts of a run's steps, but for those of the set-up.
+async fn beside_the_set_up(system: &Arc<FakeSystem>) -> Vec<gauntlet_core::receipt::Receipt> {
+    let open = system.open().await.unwrap();
+    open.into_iter().filter(|receipt| !receipt.step.0.starts_with("set-up")).collect()
+}
+
+/// Ground and two replicas.
+async fn set_up(system: &Arc<FakeSystem>) {
+    for step in steps().iter().take(2) {
+        enter(step, &quiet(system)).await.unwrap();
+    }
+}
+
+const ORIGINAL: [&str; 3] = ["ground Running", "service-1 Running", "service-2 Running"];
+
+#[tokio::test(start_paused = true)]
+async fn a_roll_out_that_is_cut_short_at_any_call_is_taken_back_while_the_system_goes_on() {
+    // The receipt, the revision itself, and each of two replicas.
+    for at in 1..=4 {
+        for fuse in [Fuse::Fails, Fuse::FailsAfter, Fuse::Hangs, Fuse::HangsAfter] {
+            let system = Arc::new(FakeSystem::default());
+            set_up(&system).await;
+            system.arm(at, fuse);
+            let world = quiet(&system);
+            let entered = tokio::time::timeout(Duration::from_secs(5), enter(&update(), &world)).await;
+            assert!(!matches!(entered, Ok(Ok(()))), "{fuse:?} at call {at}");
+            system.disarm();
+            let receipts = beside_the_set_up(&system).await;
+            assert_eq!(heal(&receipts, &world).await, [], "{fuse:?} at call {at}");
+            assert_eq!(system.shape(), ORIGINAL, "{fuse:?} at call {at}");
+            assert_eq!((system.stored(), system.violations()), (2, vec![]), "{fuse:?} at call {at}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn taking_a_roll_out_back_may_fail_at_any_call_and_is_taken_up_again() {
+    // The revision itself, each of two replicas, and the receipt.
+    for at in 1..=4 {
+        for fuse in [Fuse::Fails, Fuse::FailsAfter] {
+            let system = Arc::new(FakeSystem::default());
+            set_up(&system).await;
+            enter(&update(), &quiet(&system)).await.unwrap();
+            assert_eq!(system.shape()[1..], ["service-1 Running v2", "service-2 Running v2"]);
+            system.arm(at, fuse);
+            let residue = heal(&beside_the_set_up(&system).await, &quiet(&system)).await;
+            assert!(!residue.is_empty(), "{fuse:?} at call {at}");
+            system.disarm();
+            assert_eq!(heal(&beside_the_set_up(&system).await, &quiet(&system)).await, []);
+            assert_eq!(system.shape(), ORIGINAL, "{fuse:?} at call {at}");
+            assert_eq!((system.stored(), system.violations()), (2, vec![]), "{fuse:?} at call {at}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replica_that_is_killed_during_a_roll_out_comes_back_as_what_is_rolled_out() {
+    let system = Arc::new(FakeSystem::default());
+    set_up(&system).await;
+    enter(&update(), &quiet(&system)).await.unwrap();
+    let kill = steps().remove(3);
+    enter(&kill, &quiet(&system)).await.unwrap();
+    let killed: Vec<_> =
+        system.open().await.unwrap().into_iter().filter(|receipt| receipt.step == kill.id).collect();
+    assert_eq!(heal(&killed, &quiet(&system)).await, []);
+    assert_eq!(system.shape()[1..], ["service-1 Running v2", "service-2 Running v2"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_roll_out_and_faults_on_its_replicas_are_undone_in_one_line() {
+    let system = Arc::new(FakeSystem::default());
+    assert!(enter_all(quiet(&system)).await);
+    assert_eq!(heal(&beside_the_set_up(&system).await, &quiet(&system)).await, []);
+    assert_eq!(system.shape(), ORIGINAL);
+}
+
+fn planned(step: Step) -> RolloutPlan {
+    let word = |text: &str| text.parse().unwrap();
+    let track = Track { name: word("update-1"), steps: vec![step] };
+    RolloutPlan {
+        kind: word("update"),
+        title: "update service to v2".into(),
+        component: word("service"),
+        to: word("v2"),
+        begins: Duration::ZERO,
+        within: Duration::from_secs(1),
+        allowed: Duration::from_secs(1),
+        track,
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_roll_out_that_completes_is_kept_and_undone_at_the_runs_end() {
+    let system = Arc::new(FakeSystem::default());
+    set_up(&system).await;
+    let (stop, now) = (Stop::default(), tokio::time::Instant::now());
+    rollouts::track(planned(update()), now, quiet(&system), stop.clone()).await;
+    assert_eq!(system.shape()[1..], ["service-1 Running v2", "service-2 Running v2"]);
+    assert_eq!((system.stored(), stop.said()), (3, None));
+    assert_eq!(unwind(&quiet(&system), async || ()).await, []);
+    assert_nothing_left(&system, 0, Fuse::Fails);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_roll_out_that_does_not_complete_is_taken_back_at_once_and_the_run_goes_on() {
+    let (system, heard) = (Arc::new(FakeSystem::default()), Arc::new(Heard::default()));
+    set_up(&system).await;
+    let never = Step { effect: vec![runs("v3")], ..update() };
+    let (stop, now) = (Stop::default(), tokio::time::Instant::now());
+    rollouts::track(planned(never), now, world(&system, heard.clone()), stop.clone()).await;
+    assert_eq!(system.shape(), ORIGINAL);
+    assert_eq!((system.stored(), stop.said()), (2, None));
+    let told = heard.0.lock().unwrap();
+    assert!(
+        told.iter()
+            .any(|what| matches!(what, What::Trouble { kind: TroubleKind::Rollout, step: Some(_), .. }))
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_roll_out_that_cannot_be_begun_ends_the_run_for_nothing_can_be_judged() {
+    let (system, heard) = (Arc::new(FakeSystem::default()), Arc::new(Heard::default()));
+    set_up(&system).await;
+    system.arm(2, Fuse::Fails);
+    let (stop, now) = (Stop::default(), tokio::time::Instant::now());
+    rollouts::track(planned(update()), now, world(&system, heard.clone()), stop.clone()).await;
+    assert_eq!(system.shape(), ORIGINAL);
+    assert_eq!(stop.said(), Some(Early::Broken));
+    let told = heard.0.lock().unwrap();
+    assert!(told.iter().any(|what| matches!(what, What::Trouble { kind: TroubleKind::NoEffect, .. })));
 }

@@ -284,3 +284,71 @@ fn a_journal_of_another_format_is_refused() {
     assert_eq!(ended.code, 2, "{}", ended.text);
     assert!(ended.text.contains("99"), "{}", ended.text);
 }
+
+/// The reference system is rolled out under little load.
+const ROLLED: &str = "
+hypothesis: users do not notice a roll out
+system: SYSTEM
+seed: 6
+load:
+  - behaviour: mixed
+    arrivals: { constant: 200/s }
+phases: { warm-up: 2s, baseline: 3s, update: 12s, after: 3s }
+rollouts:
+  - update: service
+    to: REVISION
+    at: update
+    within: 8s
+objectives:
+  - errors < 1%
+";
+
+#[test]
+fn a_roll_out_that_never_comes_up_fails_the_run_is_taken_back_and_users_go_on() {
+    let stage = Stage::new();
+    let ended = stage.run(&ROLLED.replace("REVISION", "broken"), &[]);
+    assert_eq!(ended.code, 1, "{}", ended.text);
+    assert_eq!(stage.findings("missed"), ["rollout completes"]);
+    let report = stage.report("report.json");
+    assert!(report.contains("original at 2 of 3") && report.contains("it was taken back"), "{}", ended.text);
+    let events = stage.report("events.jsonl");
+    let at = |what: &str| events.find(what).unwrap_or_else(|| panic!("{what}: {}", ended.text));
+    assert!(at("\"event\":\"healed\",\"step\":\"update-1/1\"") < at("\"event\":\"load-ended\""));
+    stage.assert_nothing_left();
+}
+
+#[test]
+fn a_roll_out_that_completes_to_a_bad_version_is_missed_by_its_users() {
+    let stage = Stage::new();
+    let system = std::fs::read_to_string(root().join("deploy/system.yml")).unwrap();
+    let program = root().join("target/release/causal-service-defects");
+    let bad = format!("v2: {{ program: {}, settings: {{ DEFECT: fast-503 }} }}", program.display());
+    let good = "v2: { settings: { VERSION: v2 } }";
+    assert!(system.contains(good), "{good}");
+    // The file stands elsewhere: what it names beside itself is named from the root.
+    let at = root();
+    let at = at.to_str().unwrap();
+    let system =
+        system.replace(good, &bad).replace("from: haproxy.cfg", &format!("from: {at}/deploy/haproxy.cfg"));
+    let system = system.replace(" ../", &format!(" {at}/"));
+    let file = stage.dir().join("system.yml");
+    std::fs::write(&file, system).unwrap();
+    let scenario = ROLLED.replace("SYSTEM", file.to_str().unwrap()).replace("REVISION", "v2");
+    let ended = stage.run(&scenario, &[]);
+    assert_eq!(ended.code, 1, "{}", ended.text);
+    assert_eq!(stage.findings("missed"), ["errors < 1%"], "{}", ended.text);
+    assert!(stage.findings("met").contains(&"rollout completes".to_owned()), "{}", ended.text);
+    stage.assert_nothing_left();
+}
+
+#[test]
+fn ctrl_c_in_the_middle_of_a_roll_out_leaves_nothing() {
+    let stage = Stage::new();
+    let mut run = stage.start(&ROLLED.replace("REVISION", "v2"), &[]);
+    stage.await_event("\"event\":\"entering\",\"step\":\"update-1/1\"");
+    std::thread::park_timeout(Duration::from_millis(1_500));
+    stage.signal(run.id(), "INT");
+    let ended = stage.end(&mut run);
+    assert_eq!(ended.code, 130, "{}", ended.text);
+    stage.assert_nothing_left();
+}

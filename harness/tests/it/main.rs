@@ -14,6 +14,7 @@ mod kept;
 mod layout;
 mod machine;
 mod report;
+mod rollout;
 mod sigkill;
 mod stage;
 mod synthetic;

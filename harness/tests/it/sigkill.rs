@@ -15,13 +15,17 @@ seed: 9
 load:
   - behaviour: mixed
     arrivals: { constant: 100/s }
-phases: { warm-up: 1s, baseline: 2s, fault: 11s, recovery: 2s }
+phases: { warm-up: 1s, baseline: 2s, fault: 11s, update: 8s, recovery: 2s }
 faults:
   - kill: service
     at: fault + 500ms
   - pause: service
     at: fault + 7s
     for: 3s
+rollouts:
+  - update: service
+    to: v2
+    at: update
 tolerates: { service: 1 of 3 }
 objectives:
   - p95 < 1s
@@ -32,13 +36,14 @@ checks: [no-lost-write]
 const WITHIN: Duration = Duration::from_secs(25);
 
 /// Every stage of a run, by the event that begins it.
-const STAGES: [&str; 8] = [
+const STAGES: [&str; 9] = [
     "\"began\"",
     "\"entering\",\"step\":\"set-up/2\"",
     "\"event\":\"phase\",\"name\":\"warm-up\"",
     "\"event\":\"phase\",\"name\":\"baseline\"",
     "\"entering\",\"step\":\"kill-1/1\"",
     "\"entered\",\"step\":\"pause-2/1\"",
+    "\"entering\",\"step\":\"update-1/1\"",
     "\"event\":\"phase\",\"name\":\"recovery\"",
     "\"load-ended\"",
 ];

@@ -10,7 +10,7 @@ use gauntlet::{
     witness::Sampler,
 };
 use gauntlet_core::{
-    act::{Act, Object, Place, Signal, Unit},
+    act::{Act, Object, Place, Revision, Signal, Unit},
     evidence::{CPU_SECONDS, RESIDENT_BYTES},
     port::{Meter, Target, Trouble},
     proof::Query,
@@ -32,6 +32,7 @@ fn web(replicas: u16) -> Value {
     json!({
         "replicas": replicas,
         "ports": ["http"],
+        "revisions": { "v2": { "settings": { "VERSION": "v2" } } },
         "local": { "program": "python3", "args": ["-m", "http.server", "{{ port.http }}", "--bind", "{{ host }}"] },
         "ready": { "http": { "port": "http", "path": "/" } },
     })
@@ -58,7 +59,9 @@ async fn this_machine_does_what_every_target_does() {
     let run = Run::up(system(json!({ "web": web(1) }), json!([])), Path::new("/")).await;
     let at = replica("web", 1);
     let patience = std::time::Duration::from_secs(20);
-    conforms(&Subject { target: &run.target, witness: &run.witness, at, patience }).await;
+    let revision =
+        run.system.components[at.unit.component().unwrap()].revision(&"v2".parse().unwrap()).unwrap();
+    conforms(&Subject { target: &run.target, witness: &run.witness, at, revision, patience }).await;
 }
 
 async fn tree_up(run: &Run) -> Place {
@@ -231,7 +234,8 @@ async fn its_abilities_are_what_its_acts_need() {
     let at = replica("tree", 1);
     let signals = [Signal::Kill, Signal::Terminate, Signal::Interrupt, Signal::Pause, Signal::Resume];
     let signals = signals.map(|signal| Act::Signal { at: at.clone(), signal });
-    let needed: BTreeSet<_> = signals.iter().chain([&start(&at)]).map(Act::needs).collect();
+    let configure = Act::Configure { unit: at.unit.clone(), revision: Revision::original() };
+    let needed: BTreeSet<_> = signals.iter().chain([&start(&at), &configure]).map(Act::needs).collect();
     assert_eq!(run.target.abilities().await.unwrap(), needed);
 }
 

@@ -70,7 +70,8 @@ async fn a_cluster_does_what_every_target_does() {
         }
     }
     let at = Place::replica(&"service".parse().unwrap(), 2);
-    conforms(&Subject { target: &target, witness: &witness, at, patience: PATIENCE }).await;
+    let revision = system.components[at.unit.component().unwrap()].revision(&"v2".parse().unwrap()).unwrap();
+    conforms(&Subject { target: &target, witness: &witness, at, revision, patience: PATIENCE }).await;
     let database = Place::replica(&"database".parse().unwrap(), 1);
     awaits(&witness, Query::Sql { at: database, statement: "show fsync".into() }, "on").await;
     for undo in prepared.undo.iter().chain(&prepared.undo) {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use gauntlet_core::{
-    act::{Ability, Act, Object, Place, Signal},
+    act::{Ability, Act, Object, Place, Revision, Signal, Unit},
     port::{Target, Witness},
     proof::Query,
 };
@@ -14,6 +14,8 @@ pub(crate) struct Subject<'a> {
     pub(crate) target: &'a dyn Target,
     pub(crate) witness: &'a dyn Witness,
     pub(crate) at: Place,
+    /// Another revision of its component.
+    pub(crate) revision: Revision,
     /// How long a change may take until it is seen.
     pub(crate) patience: Duration,
 }
@@ -59,7 +61,7 @@ impl Subject<'_> {
 fn object(act: &Act) -> Object {
     match act {
         Act::Signal { at, .. } | Act::Stop { at } => at.object.clone().unwrap(),
-        Act::Start { .. } => panic!("a start is pinned to nothing"),
+        Act::Start { .. } | Act::Configure { .. } => panic!("{act} is pinned to nothing"),
     }
 }
 
@@ -71,12 +73,15 @@ pub(crate) async fn conforms(subject: &Subject<'_>) {
     pauses_and_resumes(subject).await;
     kills_one_life_only(subject).await;
     stops_and_starts(subject).await;
+    rolls_out_and_back(subject).await;
 }
 
 async fn says_what_it_can(subject: &Subject<'_>) {
     let can = subject.target.abilities().await.unwrap();
     assert!(
-        [Ability::Start, Ability::Kill, Ability::Pause].iter().all(|ability| can.contains(ability)),
+        [Ability::Start, Ability::Kill, Ability::Pause, Ability::Configure]
+            .iter()
+            .all(|ability| can.contains(ability)),
         "{can:?}"
     );
     assert!(!subject.target.leftovers().await.unwrap().is_empty(), "what stands bears the mark");
@@ -133,5 +138,29 @@ async fn stops_and_starts(subject: &Subject<'_>) {
     subject.apply_all(std::slice::from_ref(&stop.act)).await;
     subject.sees(very, "absent").await;
     subject.apply_all(&stop.undo).await;
+    subject.is_well().await;
+}
+
+async fn rolls_out_and_back(subject: &Subject<'_>) {
+    let component = subject.at.unit.component().unwrap().clone();
+    let revision = || Query::Revision { at: Place::component(&component) };
+    let act = |revision: &Revision| {
+        let unit = Unit::Component { component: component.clone() };
+        Act::Configure { unit, revision: revision.clone() }
+    };
+    subject.sees(revision(), Revision::ORIGINAL).await;
+    let there = subject.target.prepare(&act(&Revision::original())).await.unwrap();
+    assert!(there.idle && there.undo.is_empty(), "what runs needs no roll out: {there:?}");
+    let prepared = subject.target.prepare(&act(&subject.revision)).await.unwrap();
+    assert_eq!(prepared, subject.target.prepare(&act(&subject.revision)).await.unwrap());
+    assert_eq!(prepared.undo, [act(&Revision::original())]);
+    subject.sees(revision(), Revision::ORIGINAL).await;
+    subject.apply_all(std::slice::from_ref(&prepared.act)).await;
+    subject.sees(revision(), subject.revision.name.as_str()).await;
+    subject.is_well().await;
+    let back = subject.target.prepare(&act(&Revision::original())).await.unwrap();
+    assert_eq!(back.undo, [prepared.act], "the way back is what runs now");
+    subject.apply_all(&prepared.undo).await;
+    subject.sees(revision(), Revision::ORIGINAL).await;
     subject.is_well().await;
 }

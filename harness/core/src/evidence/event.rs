@@ -135,6 +135,8 @@ pub enum TroubleKind {
     SetUp,
     /// A fault had no effect that the witness could see: the evidence is worth nothing.
     NoEffect,
+    /// A roll out did not complete in its time, and was taken back: the component's fault, not the harness'.
+    Rollout,
     /// Something is left in force.
     Residue,
     /// The harness itself failed.

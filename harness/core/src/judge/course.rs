@@ -10,7 +10,7 @@ use crate::{
     act::Unit,
     evidence::{Event, What},
     name::Name,
-    plan::{FaultPlan, Plan},
+    plan::{FaultPlan, Plan, RolloutPlan},
     stats::increase::Stretch,
     step::StepId,
 };
@@ -27,6 +27,8 @@ pub(super) struct Course {
     pub(super) phases: Vec<PhaseSpan>,
     /// Faults in the order of the plan.
     pub(super) faults: Vec<FaultCourse>,
+    /// Roll outs in the order of the plan.
+    pub(super) rollouts: Vec<RolloutCourse>,
     owner: BTreeMap<StepId, usize>,
 }
 
@@ -59,6 +61,23 @@ pub(super) struct FaultCourse {
     healed_us: Option<u64>,
 }
 
+/// What became of a roll out. Times are of the run's clock.
+#[derive(Debug, Clone)]
+pub(super) struct RolloutCourse {
+    /// The component.
+    component: Name,
+    /// Its steps.
+    pub(super) steps: Vec<StepId>,
+    /// When it is to begin, on the load's time line.
+    planned_us: u64,
+    /// When it began.
+    pub(super) began_us: Option<u64>,
+    /// When it was proved to be complete.
+    pub(super) entered_us: Option<u64>,
+    /// When it was taken back, or the run had ended.
+    pub(super) healed_us: Option<u64>,
+}
+
 impl Course {
     /// Nothing has happened yet.
     pub(super) fn new(plan: &Plan) -> Self {
@@ -75,6 +94,7 @@ impl Course {
             zero_us: None,
             phases: phases.collect(),
             faults: plan.faults.iter().map(FaultCourse::new).collect(),
+            rollouts: plan.rollouts.iter().map(RolloutCourse::new).collect(),
             owner: owner.collect(),
         }
     }
@@ -82,6 +102,7 @@ impl Course {
     /// Takes an event.
     pub(super) fn see(&mut self, event: &Event) {
         let at_us = event.at_us;
+        self.rollouts.iter_mut().for_each(|rollout| rollout.see(event));
         match &event.what {
             What::LoadBegan => {
                 self.zero_us.get_or_insert(at_us);
@@ -115,8 +136,17 @@ impl Course {
 
     /// Whether a fault began in the phase that was planned: not before the load, and not behind the phase's end.
     pub(super) fn began_in_its_phase(&self, fault: &FaultCourse) -> bool {
-        let phase = self.phase_at(fault.planned_us).and_then(|index| self.phases.get(index));
-        let began_us = fault.began_us.and_then(|at| self.on_load_clock(at));
+        self.in_phase(fault.planned_us, fault.began_us)
+    }
+
+    /// The same of a roll out.
+    pub(super) fn rolled_in_its_phase(&self, rollout: &RolloutCourse) -> bool {
+        self.in_phase(rollout.planned_us, rollout.began_us)
+    }
+
+    fn in_phase(&self, planned_us: u64, began_us: Option<u64>) -> bool {
+        let phase = self.phase_at(planned_us).and_then(|index| self.phases.get(index));
+        let began_us = began_us.and_then(|at| self.on_load_clock(at));
         began_us.zip(phase).is_some_and(|(at, phase)| {
             phase.span.0 <= at.saturating_add(CLOCKS_APART_US) && at < phase.span.1
         })
@@ -139,11 +169,13 @@ impl Course {
         Some((spans().map(|span| span.0).min()?, spans().map(|span| span.1).max()?))
     }
 
-    /// When faults held a replica of a component (run clock): it owed no samples then.
+    /// When faults and roll outs held a replica of a component (run clock): it owed no samples then.
     pub(super) fn held(&self, component: &Name, replica: u16) -> Vec<Stretch> {
         let unit = Unit::Replica { component: component.clone(), index: replica };
         let held = self.faults.iter().filter(|fault| fault.touched.contains(&unit));
-        held.filter_map(|fault| Some((fault.began_us?, fault.healed_us.unwrap_or(u64::MAX)))).collect()
+        let held = held.filter_map(|fault| Some((fault.began_us?, fault.healed_us.unwrap_or(u64::MAX))));
+        let rolled = self.rollouts.iter().filter(|rollout| rollout.component == *component);
+        held.chain(rolled.filter_map(RolloutCourse::rolling)).collect()
     }
 
     /// The kinds of fault that happened: `kill, pause`.
@@ -186,6 +218,35 @@ impl FaultCourse {
     /// When it was over (run clock): healed, or where that is missing, when healing began.
     pub(super) fn over_us(&self) -> Option<u64> {
         self.healed_us.or(self.healing_us)
+    }
+}
+
+impl RolloutCourse {
+    fn new(rollout: &RolloutPlan) -> Self {
+        Self {
+            component: rollout.component.clone(),
+            steps: rollout.track.steps.iter().map(|step| step.id.clone()).collect(),
+            planned_us: us(rollout.begins),
+            began_us: None,
+            entered_us: None,
+            healed_us: None,
+        }
+    }
+
+    fn see(&mut self, event: &Event) {
+        match &event.what {
+            What::Entering { step, .. } if self.steps.contains(step) => {
+                self.began_us.get_or_insert(event.at_us);
+            }
+            What::Entered { step } if self.steps.contains(step) => self.entered_us = Some(event.at_us),
+            What::Healed { step } if self.steps.contains(step) => self.healed_us = Some(event.at_us),
+            _ => {}
+        }
+    }
+
+    /// From its beginning until it was complete, or else taken back.
+    fn rolling(&self) -> Option<Stretch> {
+        Some((self.began_us?, self.entered_us.or(self.healed_us).unwrap_or(u64::MAX)))
     }
 }
 

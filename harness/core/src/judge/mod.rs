@@ -29,6 +29,7 @@ mod recovery;
 mod register;
 mod resources;
 mod right_answers;
+mod rollout;
 mod settings;
 mod show;
 mod slo;
@@ -41,6 +42,7 @@ pub const JUDGES: &[JudgeKind] = &[
     resources::KIND,
     metric::KIND,
     recovery::KIND,
+    rollout::KIND,
     proofs::KIND,
     generator::KIND,
     no_lost_write::KIND,

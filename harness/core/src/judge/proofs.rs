@@ -38,7 +38,9 @@ struct Proofs {
 
 impl Proofs {
     fn new(plan: &Plan) -> Self {
-        let steps = plan.set_up.steps.iter().chain(plan.faults.iter().flat_map(|fault| &fault.track.steps));
+        let faults = plan.faults.iter().map(|fault| &fault.track);
+        let tracks = faults.chain(plan.rollouts.iter().map(|rollout| &rollout.track));
+        let steps = plan.set_up.steps.iter().chain(tracks.flat_map(|track| &track.steps));
         Self {
             course: Course::new(plan),
             set_up: plan.set_up.steps.iter().map(|step| step.id.clone()).collect(),
@@ -161,8 +163,8 @@ impl Proofs {
             TroubleKind::NoEffect | TroubleKind::Load => State::Invalid,
             TroubleKind::Residue => State::Residue,
             TroubleKind::Harness => State::Broken,
-            // The objectives that need the missing samples say so themselves.
-            TroubleKind::Metrics => return None,
+            // The objectives that need the missing samples say so themselves, and so does the judge of roll outs.
+            TroubleKind::Metrics | TroubleKind::Rollout => return None,
         };
         let at = step.as_ref().map(ToString::to_string);
         Some(Finding {

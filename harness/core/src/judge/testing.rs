@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::{Finding, State, Verdict, judge};
 use crate::{
-    act::{Act, Place, Signal},
+    act::{Act, Place, Revision, Signal, Unit},
     evidence::{
         CPU_SECONDS, Class, Event, Evidence, LoadCounts, Operation, RESIDENT_BYTES, Request, Sample, Side,
         What,
@@ -17,7 +17,7 @@ use crate::{
     name::Name,
     plan::{
         Arrivals, Comparison, FaultPlan, GeneratorLimits, LoadPlan, Measure, Objective, Phase, Plan,
-        Replicas, Segment, StepPlan, Stream, load::BehaviourPlan,
+        Replicas, RolloutPlan, Segment, StepPlan, Stream, load::BehaviourPlan,
     },
     proof::{Expect, Proof, Query, Reading},
     seed::Seed,
@@ -50,6 +50,8 @@ impl Story {
     pub(crate) const ZERO_US: u64 = 3 * SECOND;
     /// When the kill begins, on the load's time line.
     pub(crate) const FAULT_US: u64 = 8 * SECOND;
+    /// When the roll out begins, on the load's time line. It takes two seconds.
+    pub(crate) const ROLLOUT_US: u64 = 16 * SECOND;
     /// When it is healed, on the load's time line.
     pub(crate) const HEALED_US: u64 = 10 * SECOND;
 
@@ -165,6 +167,7 @@ fn plan() -> Plan {
         load: load(),
         set_up: Track { name: name("set-up"), steps: vec![start()] },
         faults: vec![fault()],
+        rollouts: vec![rollout()],
         objectives: vec![
             objective(
                 "p95 < 200ms",
@@ -273,6 +276,30 @@ fn fault() -> FaultPlan {
     }
 }
 
+/// Of a component that no objective measures, when the kill is over.
+fn rollout() -> RolloutPlan {
+    let unit = Unit::Component { component: name("proxy") };
+    let step = Step {
+        id: StepId("update-1/1".into()),
+        title: "update proxy to v2".into(),
+        begin: Begin::At(Duration::from_micros(Story::ROLLOUT_US)),
+        acts: vec![Act::Configure { unit, revision: Revision { name: name("v2"), ..Revision::original() } }],
+        effect: vec![proof("v2")],
+        gone: vec![proof("original")],
+        end: End::Keep,
+    };
+    RolloutPlan {
+        kind: name("update"),
+        title: "update proxy to v2".into(),
+        component: name("proxy"),
+        to: name("v2"),
+        begins: Duration::from_micros(Story::ROLLOUT_US),
+        within: Duration::from_secs(4),
+        allowed: Duration::from_secs(4),
+        track: Track { name: name("update-1"), steps: vec![step] },
+    }
+}
+
 fn proof(expected: &str) -> Proof {
     let ask = Query::Process { at: Place::replica(&name("service"), 2) };
     Proof { ask, expect: Expect::Is(expected.into()), within: Duration::from_secs(1) }
@@ -281,6 +308,7 @@ fn proof(expected: &str) -> Proof {
 fn events() -> Vec<Event> {
     let set_up = StepId("set-up/1".into());
     let kill = StepId("kill-1/1".into());
+    let update = StepId("update-1/1".into());
     let proved = |step: &StepId, side| What::Proved {
         step: step.clone(),
         side,
@@ -313,8 +341,13 @@ fn events() -> Vec<Event> {
         (load(healed), proved(&kill, Side::Gone)),
         (load(healed), What::Healed { step: kill }),
         (load(15 * SECOND), phase("recovery")),
+        (load(Story::ROLLOUT_US), What::Entering { step: update.clone(), acts: vec![] }),
+        (load(Story::ROLLOUT_US + 2 * SECOND), proved(&update, Side::Effect)),
+        (load(Story::ROLLOUT_US + 2 * SECOND), What::Entered { step: update.clone() }),
         (load(22 * SECOND), What::LoadEnded(LoadCounts::default())),
         (load(23 * SECOND), What::Healing { step: set_up.clone() }),
+        (load(24 * SECOND), proved(&update, Side::Gone)),
+        (load(24 * SECOND), What::Healed { step: update }),
         (load(24 * SECOND), proved(&set_up, Side::Gone)),
         (load(24 * SECOND), What::Healed { step: set_up }),
         (load(25 * SECOND), What::Ended),

@@ -14,13 +14,19 @@ use crate::{
     yaml::Mistake,
 };
 
+pub use rollout::{Rolled, RolloutKind};
+
 pub mod fault;
+pub mod rollout;
 pub mod set_up;
 
 /// The faults, in the order in which they are listed.
 pub const FAULTS: &[&dyn Kind] = &[&fault::kill::Kill, &fault::pause::Pause];
 
-/// A word of the scenario. Pure.
+/// The roll outs, in the order in which they are listed.
+pub const ROLLOUTS: &[&dyn RolloutKind] = &[&rollout::update::Update, &rollout::rollback::Rollback];
+
+/// A word under `faults`. Pure.
 pub trait Kind: Sync {
     /// What is shown of it.
     fn about(&self) -> &'static About;
@@ -34,7 +40,7 @@ pub struct About {
     pub word: &'static str,
     /// One sentence.
     pub summary: &'static str,
-    /// An item of `faults`, as YAML.
+    /// An item of `faults` or `rollouts`, as YAML.
     pub example: &'static str,
     /// The JSON Schema of such an item.
     pub schema: fn(&'static About, &mut SchemaGenerator) -> Schema,
@@ -58,6 +64,11 @@ pub struct Said<'a> {
 /// The fault of that word.
 pub fn fault(word: &str) -> Option<&'static dyn Kind> {
     FAULTS.iter().copied().find(|kind| kind.about().word == word)
+}
+
+/// The roll out of that word.
+pub fn rollout(word: &str) -> Option<&'static dyn RolloutKind> {
+    ROLLOUTS.iter().copied().find(|kind| kind.about().word == word)
 }
 
 impl Said<'_> {
@@ -98,8 +109,11 @@ impl Said<'_> {
 mod tests {
     use std::collections::BTreeSet;
 
-    use super::FAULTS;
-    use crate::{scenario::Fault, yaml};
+    use super::{FAULTS, ROLLOUTS};
+    use crate::{
+        scenario::{Fault, Rollout},
+        yaml,
+    };
 
     #[test]
     fn every_example_is_read_as_its_own_kind() {
@@ -108,22 +122,36 @@ mod tests {
             let read: Fault = yaml::read(&yaml::tree(about.example.as_bytes()).unwrap()).unwrap();
             assert_eq!(read.word.as_str(), about.word);
         }
+        for kind in ROLLOUTS {
+            let about = kind.about();
+            let read: Rollout = yaml::read(&yaml::tree(about.example.as_bytes()).unwrap()).unwrap();
+            assert_eq!(read.word.as_str(), about.word);
+        }
     }
 
     #[test]
     fn every_word_is_a_name_and_stands_for_one_kind() {
-        let words: BTreeSet<_> = FAULTS.iter().map(|kind| kind.about().word).collect();
-        assert_eq!(words.len(), FAULTS.len());
-        assert!(words.iter().all(|word| word.parse::<crate::name::Name>().is_ok()));
+        let all = || words(FAULTS.iter().map(|kind| kind.about())).into_iter();
+        let both: BTreeSet<_> = all().chain(words(ROLLOUTS.iter().map(|kind| kind.about()))).collect();
+        assert_eq!(both.len(), FAULTS.len() + ROLLOUTS.len());
+        assert!(both.iter().all(|word| word.parse::<crate::name::Name>().is_ok()));
     }
 
     #[test]
-    fn every_fault_is_a_file_of_its_own() {
-        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/kind/fault");
+    fn every_word_is_a_file_of_its_own() {
+        assert_eq!(files("fault"), words(FAULTS.iter().map(|kind| kind.about())));
+        assert_eq!(files("rollout"), words(ROLLOUTS.iter().map(|kind| kind.about())));
+    }
+
+    fn words(all: impl Iterator<Item = &'static super::About>) -> BTreeSet<String> {
+        all.map(|about| about.word.to_owned()).collect()
+    }
+
+    fn files(folder: &str) -> BTreeSet<String> {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/kind").join(folder);
         let names =
             std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap());
         let stems = names.filter_map(|name| Some(name.strip_suffix(".rs")?.replace('_', "-")));
-        let stems: BTreeSet<String> = stems.filter(|stem| stem != "mod").collect();
-        assert_eq!(stems, FAULTS.iter().map(|kind| kind.about().word.to_owned()).collect());
+        stems.filter(|stem| stem != "mod").collect()
     }
 }

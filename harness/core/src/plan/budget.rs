@@ -1,11 +1,15 @@
 //! The blast radius over time: how many replicas of a component are down at once, against what is tolerated.
+//!
+//! A roll out takes one replica of its component at a time, for as long as it may take. A fault in the middle of it is
+//! welcome, with one exception: a fault that holds a replica for a time (a pause, a kill with `for`) would end early when
+//! the roll out replaces that very replica, and prove nothing. A kill that is undone at once holds nothing.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
 };
 
-use super::{FaultPlan, time_line};
+use super::{FaultPlan, RolloutPlan, time_line};
 use crate::{
     act::Unit,
     name::Name,
@@ -23,6 +27,7 @@ pub(super) fn check(
     scenario: &Scenario,
     system: &System,
     faults: &[(usize, FaultPlan)],
+    rollouts: &[(usize, RolloutPlan)],
 ) {
     for (name, tolerance) in &scenario.tolerates {
         let result = tolerated(system, name, (tolerance.down, tolerance.of));
@@ -45,7 +50,16 @@ pub(super) fn check(
             book.say(Mistake::at(format!("faults[{index}].at"), what).mend(mend));
             continue;
         }
-        for (component, down) in down(own.iter().chain(held.keys())) {
+        let path = format!("faults[{index}]");
+        if book
+            .keep(&path, rollouts.iter().try_for_each(|(_, rollout)| replaces(rollout, fault, &own)))
+            .is_none()
+        {
+            continue;
+        }
+        for (component, mut down) in down(own.iter().chain(held.keys())) {
+            down +=
+                rollouts.iter().filter(|(_, rollout)| takes_one(rollout, component, fault.begins)).count();
             let limit = limit(scenario, system, component);
             if own.iter().any(|unit| component_of(unit) == Some(component)) && down > usize::from(limit) {
                 let what = format!(
@@ -53,10 +67,10 @@ pub(super) fn check(
                     time_line::show(fault.begins)
                 );
                 let mend = format!(
-                    "write a later time (a replica counts as down for {} after its fault), fewer picks, or more in `tolerates`",
+                    "write a later time (a replica counts as down for {} after its fault, and one during a roll out), fewer picks, or more in `tolerates`",
                     time_line::show(SETTLE)
                 );
-                book.say(Mistake::at(format!("faults[{index}]"), what).mend(mend));
+                book.say(Mistake::at(&path, what).mend(mend));
             }
         }
     }
@@ -103,10 +117,28 @@ fn held_at<'a>(
 }
 
 fn component_of(unit: &Unit) -> Option<&Name> {
-    match unit {
-        Unit::Ground => None,
-        Unit::Replica { component, .. } => Some(component),
+    unit.component()
+}
+
+/// Whether a roll out would replace a replica that a fault holds.
+fn replaces(rollout: &RolloutPlan, fault: &FaultPlan, own: &BTreeSet<&Unit>) -> Result<(), Mistake> {
+    let ends = fault.begins + fault.lasts;
+    let apart = fault.lasts.is_zero() || ends <= rollout.begins || rollout.ends() <= fault.begins;
+    if apart || !own.iter().any(|unit| component_of(unit) == Some(&rollout.component)) {
+        return Ok(());
     }
+    let what = format!(
+        "`{}` may replace the replica that `{}` holds ({} to {})",
+        rollout.title,
+        fault.title,
+        time_line::show(rollout.begins),
+        time_line::show(rollout.ends())
+    );
+    Err(Mistake::at("at", what).mend("write another time, or a kill without `for`: that holds nothing"))
+}
+
+fn takes_one(rollout: &RolloutPlan, component: &Name, at: Duration) -> bool {
+    rollout.component == *component && rollout.begins <= at && at < rollout.ends()
 }
 
 fn down<'a>(units: impl Iterator<Item = &'a &'a Unit>) -> BTreeMap<&'a Name, usize> {

@@ -23,6 +23,7 @@ mod mix;
 pub mod objective;
 mod print;
 mod resolve;
+mod rollouts;
 mod shape;
 mod time_line;
 mod written;
@@ -55,6 +56,9 @@ pub struct Plan {
     pub set_up: Track,
     /// One track for each fault.
     pub faults: Vec<FaultPlan>,
+    /// One track for each roll out.
+    #[serde(default)]
+    pub rollouts: Vec<RolloutPlan>,
     /// What must be met.
     pub objectives: Vec<Objective>,
     /// The checks of correctness that are asked for, by name.
@@ -69,7 +73,7 @@ pub struct Plan {
     pub generator: GeneratorLimits,
     /// What the target must be able to do.
     pub needs: BTreeSet<Ability>,
-    /// What will be touched by faults.
+    /// What will be touched by faults and roll outs.
     pub touches: BTreeSet<Unit>,
 }
 
@@ -99,6 +103,34 @@ pub struct FaultPlan {
     pub lasts: Duration,
     /// Its steps.
     pub track: Track,
+}
+
+/// One roll out: the words that were written, and the track they stand for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RolloutPlan {
+    /// The kind: `update` or `rollback`.
+    pub kind: Name,
+    /// What a reader calls it: `update service to v2`.
+    pub title: String,
+    /// The component.
+    pub component: Name,
+    /// The revision that it goes to.
+    pub to: Name,
+    /// When it begins, from the load's beginning.
+    pub begins: Duration,
+    /// How long it was given: as long it is reckoned with.
+    pub within: Duration,
+    /// The same with what the target needs more. One that takes longer has failed.
+    pub allowed: Duration,
+    /// Its steps.
+    pub track: Track,
+}
+
+impl RolloutPlan {
+    /// Until when it is reckoned with, from the load's beginning.
+    pub fn ends(&self) -> Duration {
+        self.begins.saturating_add(self.within)
+    }
 }
 
 /// How many replicas, and what each is entitled to.

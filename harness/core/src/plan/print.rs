@@ -3,7 +3,9 @@
 
 use std::{fmt::Write as _, time::Duration};
 
-use super::{Arrivals, FaultPlan, LoadPlan, Measure, Objective, Plan, Stream, resolve, time_line::show};
+use super::{
+    Arrivals, FaultPlan, LoadPlan, Measure, Objective, Plan, RolloutPlan, Stream, resolve, time_line::show,
+};
 use crate::unit::{Percent, Rate};
 
 /// The plan, for a person.
@@ -24,6 +26,10 @@ pub fn print(plan: &Plan) -> String {
     }
     out.title(if plan.faults.is_empty() { "no faults" } else { "faults" });
     plan.faults.iter().for_each(|planned| fault(&mut out, planned));
+    if !plan.rollouts.is_empty() {
+        out.title("roll outs, kept until the end");
+        plan.rollouts.iter().for_each(|planned| rollout(&mut out, planned));
+    }
     out.title(if plan.objectives.is_empty() { "no objectives" } else { "objectives" });
     plan.objectives.iter().for_each(|planned| objective(&mut out, planned));
     judged_besides(&mut out, plan);
@@ -58,7 +64,13 @@ fn judged_besides(out: &mut Lines, plan: &Plan) {
     }
     let needs = plan.needs.iter().map(|ability| resolve::word(*ability).to_owned()).collect();
     out.line(0, format!("the target must be able to: {}", words(needs)));
-    out.line(0, format!("faults touch: {}", words(plan.touches.iter().map(ToString::to_string).collect())));
+    out.line(
+        0,
+        format!(
+            "faults and roll outs touch: {}",
+            words(plan.touches.iter().map(ToString::to_string).collect())
+        ),
+    );
 }
 
 fn load(out: &mut Lines, load: &LoadPlan) {
@@ -109,6 +121,15 @@ fn fault(out: &mut Lines, fault: &FaultPlan) {
     for step in &fault.track.steps {
         step.effect.iter().for_each(|proof| out.line(6, format!("took effect when: {proof}")));
         step.gone.iter().for_each(|proof| out.line(6, format!("gone when: {proof}")));
+    }
+}
+
+fn rollout(out: &mut Lines, rollout: &RolloutPlan) {
+    let within = show(rollout.allowed);
+    out.line(1, format!("{:>8}  {}, within {within}", show(rollout.begins), rollout.title));
+    for step in &rollout.track.steps {
+        step.effect.iter().for_each(|proof| out.line(6, format!("completed when: {proof}")));
+        step.gone.iter().for_each(|proof| out.line(6, format!("if not, taken back until: {proof}")));
     }
 }
 

@@ -6,7 +6,8 @@ use std::{
 };
 
 use super::{
-    GeneratorLimits, Known, Measure, Objective, Plan, Replicas, budget, faults, judged, mix, time_line,
+    GeneratorLimits, Known, Measure, Objective, Plan, Replicas, budget, faults, judged, mix, rollouts,
+    time_line,
 };
 use crate::{
     act::{Ability, Unit},
@@ -30,16 +31,18 @@ pub fn plan(name: &str, scenario: &Scenario, known: &Known<'_>) -> Result<Plan, 
     let load = mix::load(&mut book, scenario, system, &phases);
     let mut set_up = set_up::expand(system);
     let mut faults = faults::faults(&mut book, scenario, known, &phases);
-    for track in std::iter::once(&mut set_up).chain(faults.iter_mut().map(|(_, fault)| &mut fault.track)) {
-        give(track, known.slack);
-    }
-    budget::check(&mut book, scenario, system, &faults);
+    let mut rollouts = rollouts::rollouts(&mut book, scenario, known, &phases);
+    let tracks = faults.iter_mut().map(|(_, fault)| &mut fault.track);
+    let tracks = tracks.chain(rollouts.iter_mut().map(|(_, rollout)| &mut rollout.track));
+    std::iter::once(&mut set_up).chain(tracks).for_each(|track| give(track, known.slack));
+    budget::check(&mut book, scenario, system, &faults, &rollouts);
     let objectives = judged::objectives(
         &mut book,
         judged::Against { scenario, system, phases: &phases, load: &load, faults: &faults },
     );
     let checks = judged::checks(&mut book, scenario, system, &load);
-    let tracks = || faults.iter().map(|(_, fault)| &fault.track);
+    let rolled = || rollouts.iter().map(|(_, rollout)| &rollout.track);
+    let tracks = || faults.iter().map(|(_, fault)| &fault.track).chain(rolled());
     let needs = needs(std::iter::once(&set_up).chain(tracks()));
     if let Some(lacking) = needs_of(&set_up).difference(&known.abilities).next() {
         let what = format!("the target {} cannot {}", known.target, word(*lacking));
@@ -64,6 +67,7 @@ pub fn plan(name: &str, scenario: &Scenario, known: &Known<'_>) -> Result<Plan, 
         needs,
         touches: touches(tracks()),
         faults: faults.into_iter().map(|(_, fault)| fault).collect(),
+        rollouts: rollouts.into_iter().map(|(_, rollout)| rollout).collect(),
         phases,
         load,
         set_up,
@@ -78,6 +82,7 @@ pub(super) fn word(ability: Ability) -> &'static str {
         Ability::Start => "start",
         Ability::Kill => "kill",
         Ability::Pause => "pause",
+        Ability::Configure => "configure",
     }
 }
 

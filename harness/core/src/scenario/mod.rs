@@ -15,12 +15,14 @@ use crate::{
 pub mod fault;
 pub mod load;
 pub mod moment;
+pub mod rollout;
 mod schema;
 pub mod tolerance;
 
 pub use fault::{Fault, Pick};
 pub use load::{Load, Shape};
 pub use moment::Moment;
+pub use rollout::Rollout;
 pub use schema::schema;
 pub use tolerance::Tolerance;
 
@@ -51,6 +53,9 @@ pub struct Scenario {
     /// What is done to the system.
     #[serde(default)]
     pub faults: Vec<Fault>,
+    /// What is rolled out anew meanwhile.
+    #[serde(default)]
+    pub rollouts: Vec<Rollout>,
     /// How many replicas of a component may be down at the same time; one less than all unless said.
     #[serde(default)]
     pub tolerates: BTreeMap<Name, Tolerance>,

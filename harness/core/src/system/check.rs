@@ -1,7 +1,8 @@
 //! What the types of a system file cannot say: every name that is used is known, and every number makes sense.
 
-use super::{Behaviour, Component, Metric, Port, Ready, System, names};
+use super::{Behaviour, Changes, Component, Metric, Port, Ready, System, names};
 use crate::{
+    act::Revision,
     name::Name,
     yaml::{Book, Mistake, Places},
 };
@@ -86,11 +87,41 @@ fn check_component(book: &mut Book<'_>, system: &System, name: &Name, component:
         let at = format!("{path}.ready.postgres.password");
         book.say(Mistake::unknown(at, "secret", secret.as_str(), strs(&system.secrets)));
     }
+    for (revision, changes) in &component.revisions {
+        check_revision(book, &format!("{path}.revisions.{revision}"), component, revision, changes);
+    }
     if component.allotment.is_some_and(|allotment| !(allotment.cpu.is_finite() && allotment.cpu > 0.0)) {
         book.say(
             Mistake::at(format!("{path}.allotment.cpu"), "no share of a core")
                 .mend("write a number over 0, such as 0.5"),
         );
+    }
+}
+
+fn check_revision(
+    book: &mut Book<'_>,
+    path: &str,
+    component: &Component,
+    revision: &Name,
+    changes: &Changes,
+) {
+    if revision.as_str() == Revision::ORIGINAL {
+        let what = "`original` is what the system file says without changes";
+        book.say(Mistake::of_key(path, what).mend("write another name"));
+    }
+    if changes.each().next().is_none() {
+        book.say(Mistake::at(path, "the revision changes nothing").mend("add `settings: { NAME: value }`"));
+    }
+    for (name, value) in &changes.settings {
+        let at = format!("{path}.settings.{name}");
+        if value.contains("{{") {
+            let what = "a template: what a revision changes is the same on every target";
+            book.say(Mistake::at(&at, what).mend("write plain text"));
+        }
+        if component.settings.get(name) == Some(value) {
+            let what = format!("`{name}` has this value without the revision too");
+            book.say(Mistake::at(at, what).mend("write another value, or take it out"));
+        }
     }
 }
 
@@ -217,6 +248,19 @@ behaviours:
         insta::assert_snapshot!(told("one: 1, two: 2", "one: -1, two: 2"), @"x.yml:18:22: -1 is no weight; write a number over 0");
         insta::assert_snapshot!(told("    uses:", "    replicas: 0\n    uses:"), @"x.yml:10:15: a component without replicas; write 1 or more");
         insta::assert_snapshot!(told("of: [hits_total]", "of: []"), @"x.yml:16:27: the metric counts nothing; name at least one series");
+    }
+
+    #[test]
+    fn a_revision_that_is_none_is_told() {
+        let revision = |written: &str| {
+            let with = format!("    uses: [store]\n    settings: {{ A: b }}\n    revisions: {{ {written} }}");
+            told("    uses: [store]", &with)
+        };
+        insta::assert_snapshot!(revision("v2: {}"), @"x.yml:12:18: the revision changes nothing; add `settings: { NAME: value }`");
+        insta::assert_snapshot!(revision("original: { image: x }"), @"x.yml:12:18: `original` is what the system file says without changes; write another name");
+        insta::assert_snapshot!(revision("v2: { settings: { A: b } }"), @"x.yml:12:39: `A` has this value without the revision too; write another value, or take it out");
+        insta::assert_snapshot!(revision("v2: { settings: { A: '{{ host }}' } }"), @"x.yml:12:39: a template: what a revision changes is the same on every target; write plain text");
+        insta::assert_snapshot!(revision("v2: { setings: { A: c } }"), @"x.yml:12:24: unknown field `setings`; did you mean `settings`?");
     }
 
     #[test]

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::kubernetes::Pods;
+use super::{kubernetes::Pods, revision::Changes};
 use crate::{
     act::Signal,
     name::Name,
@@ -27,6 +28,9 @@ pub struct Component {
     /// Environment of each replica. Values are MiniJinja templates, as all texts of `local` are.
     #[serde(default)]
     pub settings: BTreeMap<String, String>,
+    /// Named changes that a roll out can make: other settings, another program or image.
+    #[serde(default)]
+    pub revisions: IndexMap<Name, Changes>,
     /// What one replica is entitled to; objectives on CPU are shares of it.
     #[serde(default)]
     pub allotment: Option<Allotment>,

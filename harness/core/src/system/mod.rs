@@ -18,12 +18,14 @@ pub mod component;
 pub mod kubernetes;
 pub mod metric;
 mod names;
+pub mod revision;
 pub mod template;
 
 pub use behaviour::{Audit, Behaviour, Expected, Found, JsonCheck, Mark, Method, RequestSpec};
 pub use component::{Allotment, Component, FileSource, Local, Must, Port, Ready, Scrape, Stop};
 pub use kubernetes::{GeneratedSecret, Kube, Pods};
 pub use metric::Metric;
+pub use revision::{Change, Changes, together};
 pub use template::{Expr, Piece, Template};
 
 /// The format of `system.yml`. A reader refuses any other.

@@ -86,9 +86,9 @@ fn killing_all_replicas_is_told() {
 
 #[test]
 fn going_beyond_the_tolerance_is_told() {
-    insta::assert_snapshot!(with("pick: 1", "pick: 2"), @"loss.yml:8:5: 2 replicas of `web` would be down at 17s; 1 may be; write a later time (a replica counts as down for 5s after its fault), fewer picks, or more in `tolerates`");
+    insta::assert_snapshot!(with("pick: 1", "pick: 2"), @"loss.yml:8:5: 2 replicas of `web` would be down at 17s; 1 may be; write a later time (a replica counts as down for 5s after its fault, and one during a roll out), fewer picks, or more in `tolerates`");
     let text = SCENARIO.replace("- kill: web", &two_more("2")).replace("fault + 2s", "fault + 10s");
-    insta::assert_snapshot!(told(text), @"loss.yml:9:5: 2 replicas of `web` would be down at 19s; 1 may be; write a later time (a replica counts as down for 5s after its fault), fewer picks, or more in `tolerates`");
+    insta::assert_snapshot!(told(text), @"loss.yml:9:5: 2 replicas of `web` would be down at 19s; 1 may be; write a later time (a replica counts as down for 5s after its fault, and one during a roll out), fewer picks, or more in `tolerates`");
     insta::assert_snapshot!(with("web: 1 of 3", "web: 3 of 3"), @r#"loss.yml:11:19: all replicas of `web` may not be down: one must stay; write "2 of 3""#);
     insta::assert_snapshot!(with("web: 1 of 3", "web: 1 of 4"), @r#"loss.yml:11:19: `web` has 3 replicas, not 4; write "1 of 3""#);
     insta::assert_snapshot!(with("web: 1 of 3", "wbe: 1 of 3"), @"loss.yml:11:14: unknown component `wbe`; did you mean `web`?");

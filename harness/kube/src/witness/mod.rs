@@ -17,6 +17,7 @@ mod http;
 pub mod meter;
 mod pods;
 mod ready;
+mod rollout;
 mod sql;
 
 use self::pods::{Pods, Replica};
@@ -47,7 +48,18 @@ impl KubeWitness {
     async fn read(&self, ask: &Query) -> Result<Reading, Trouble> {
         let reading = match ask {
             Query::Process { at } if at.unit == Unit::Ground => self.ground().await?.to_owned(),
+            Query::Process { at: Place { unit: Unit::Component { component }, .. } } => {
+                let pods = self.pods.replicas(component).await?;
+                if pods.is_empty() { ABSENT } else { RUNNING }.to_owned()
+            }
             Query::Process { at } => self.process(ask, at).await?,
+            Query::Revision { at } => {
+                let (name, component) = self.component(ask, at)?;
+                let replicas = self.pods.replicas(name).await?;
+                let site = &self.site.namespace;
+                let progress = rollout::progress(&self.client, site, name, ANSWERS_WITHIN).await?;
+                rollout::revision(component, &replicas, progress)
+            }
             Query::Ready { at } => {
                 let (name, component) = self.component(ask, at)?;
                 match self.replica(name, at).await? {
@@ -108,9 +120,8 @@ impl KubeWitness {
     }
 
     fn component(&self, ask: &Query, at: &Place) -> Result<(&Name, &Component), Trouble> {
-        let Unit::Replica { component, .. } = &at.unit else {
-            return Err(Trouble::refused(ask, "the ground has no such thing"));
-        };
+        let component = at.unit.component();
+        let component = component.ok_or_else(|| Trouble::refused(ask, "the ground has no such thing"))?;
         let found = self.system.components.get_key_value(component);
         found.ok_or_else(|| Trouble::refused(ask, "the system has no such component"))
     }

@@ -26,12 +26,15 @@ pub(super) struct Pods {
 }
 
 /// One container of one pod, as it was seen.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Replica {
     pub(super) pod: String,
     pub(super) node: String,
     /// The id of the container that runs: another one after each restart.
     pub(super) id: Option<String>,
+    /// Its environment, as far as it is plain text.
+    pub(super) env: BTreeMap<String, Option<String>>,
+    pub(super) image: Option<String>,
     ports: BTreeMap<String, u16>,
 }
 
@@ -82,11 +85,15 @@ impl Replica {
         let runs = status.filter(|status| status.state.as_ref().is_some_and(|state| state.running.is_some()));
         let id = runs.and_then(|status| status.container_id.as_deref()?.split_once("://"));
         let containers = spec.map(|spec| spec.containers.as_slice()).unwrap_or_default();
+        let own = containers.iter().find(|one| one.name == container);
+        let env = own.into_iter().flat_map(|one| one.env.iter().flatten());
         Self {
             pod: pod.metadata.name.clone().unwrap_or_default(),
             node: spec.and_then(|spec| spec.node_name.clone()).unwrap_or_default(),
             id: id.map(|(_, id)| id.to_owned()),
-            ports: containers.iter().filter(|one| one.name == container).flat_map(ports).collect(),
+            env: env.map(|entry| (entry.name.clone(), entry.value.clone())).collect(),
+            image: own.and_then(|one| one.image.clone()),
+            ports: own.into_iter().flat_map(ports).collect(),
         }
     }
 

@@ -62,8 +62,14 @@ impl Live {
             What::Applied { step } if titles.step(step).1 == MomentKind::Fault => {
                 self.in_force.insert(step.clone(), titles.step(step).0.to_owned());
             }
+            What::Entered { step } if titles.step(step).1 == MomentKind::Rollout => {
+                self.in_force.remove(step);
+            }
             What::Healed { step } => {
                 self.in_force.remove(step);
+            }
+            What::Entering { step, .. } if titles.step(step).1 == MomentKind::Rollout => {
+                self.in_force.insert(step.clone(), titles.step(step).0.to_owned());
             }
             What::Entering { step, .. } => self.doing = titles.step(step).0.to_owned(),
             What::Healing { step } => self.doing = format!("taking back: {}", titles.step(step).0),

@@ -64,7 +64,7 @@ impl Chart<'_> {
         let plot = Plot { chart: self, top: 0.0 };
         let mut ends: Vec<f64> = Vec::new();
         let mut rows = Vec::new();
-        for fault in &self.story.faults {
+        for fault in self.story.spans() {
             let from = plot.x(fault.began_s.unwrap_or(fault.planned_s));
             let to = from + fault.title.chars().count() as f64 * LETTER + 12.0;
             let row = ends.iter().position(|end| *end <= from).unwrap_or(ends.len());
@@ -121,9 +121,9 @@ impl Plot<'_> {
 
     fn faults(&self, rows: &[usize]) -> String {
         let mut svg = String::new();
-        for (number, fault) in self.chart.story.faults.iter().enumerate() {
+        for (number, fault) in self.chart.story.spans().enumerate() {
             let Some(began_s) = fault.began_s else { continue };
-            let (from, to) = (self.x(began_s), self.x(fault.healed_s.unwrap_or(f64::INFINITY)));
+            let (from, to) = (self.x(began_s), self.x(fault.over_s().unwrap_or(f64::INFINITY)));
             svg += &rect("fault", from, self.top, (to - from).max(1.5), self.chart.size.1);
             if let Some(row) = rows.get(number) {
                 let y = 12.0 + ROW * (*row as f64 + 1.0);

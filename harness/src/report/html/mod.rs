@@ -31,6 +31,7 @@ fn render(story: &Story, verdict: &Verdict) -> String {
         tables::phases(story),
         tables::behaviours(story),
         tables::faults(story),
+        tables::rollouts(story),
         charts::resources(story),
         tables::generator(story),
         tables::series(story),

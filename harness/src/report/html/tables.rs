@@ -199,17 +199,28 @@ pub(super) fn behaviours(story: &Story) -> String {
     section("Behaviours", about, &table.html())
 }
 
+const FAULTS: &[&str] =
+    &["fault", "#planned", "#first act", "#in force", "#healing", "#healed", "what the witness read"];
+const ROLLOUTS: &[&str] =
+    &["roll out", "#planned", "#first act", "#complete", "#healing", "#undone", "what the witness read"];
+
 pub(super) fn faults(story: &Story) -> String {
-    let mut table = Table::new(&[
-        "fault",
-        "#planned",
-        "#first act",
-        "#in force",
-        "#healing",
-        "#healed",
-        "what the witness read",
-    ]);
-    for fault in &story.faults {
+    let about = "Seconds since the load began. In force: the effect was seen. Healed: the witness saw that nothing is left.";
+    section("Faults", about, &spans(FAULTS, &story.faults))
+}
+
+/// Nothing where nothing was rolled out.
+pub(super) fn rollouts(story: &Story) -> String {
+    if story.rollouts.is_empty() {
+        return String::new();
+    }
+    let about = "Seconds since the load began. Complete: the witness saw that every replica runs the revision and is ready. Undone: at the end of the run, or when it did not complete.";
+    section("Roll outs", about, &spans(ROLLOUTS, &story.rollouts))
+}
+
+fn spans(head: &'static [&'static str], spans: &[FaultStory]) -> String {
+    let mut table = Table::new(head);
+    for fault in spans {
         let FaultStory { began_s, entered_s, healing_s, healed_s, .. } = fault;
         let proof = |proof: &crate::report::story::ProofStory| {
             let at = show::moment(proof.at_s);
@@ -225,8 +236,7 @@ pub(super) fn faults(story: &Story) -> String {
             fault.proofs.iter().map(proof).collect(),
         ]);
     }
-    let about = "Seconds since the load began. In force: the effect was seen. Healed: the witness saw that nothing is left.";
-    section("Faults", about, &table.html())
+    table.html()
 }
 
 pub(super) fn generator(story: &Story) -> String {
@@ -343,6 +353,7 @@ fn moments(moments: &[&Moment]) -> String {
             MomentKind::Run | MomentKind::SetUp => "quiet",
             MomentKind::Load => "load",
             MomentKind::Fault => "fault",
+            MomentKind::Rollout => "roll out",
             MomentKind::Trouble => "trouble",
         };
         let text = format!("<span class=\"moment {class}\">{}</span>", Text(&moment.text));

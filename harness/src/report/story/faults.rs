@@ -1,15 +1,15 @@
-//! Faults: what was done, when it was in force, and what the witness saw of it.
+//! Faults and roll outs: what was done, when it was in force, and what the witness saw of it.
 
 use gauntlet_core::{
     evidence::{Event, Side, What},
-    plan::{FaultPlan, Plan},
-    step::StepId,
+    plan::Plan,
+    step::{StepId, Track},
 };
 use serde::Serialize;
 
 use super::Clock;
 
-/// One fault.
+/// One fault or roll out.
 #[derive(Debug, Clone, Serialize)]
 pub struct FaultStory {
     /// What a reader calls it: `pause service-2`.
@@ -26,6 +26,9 @@ pub struct FaultStory {
     pub healing_s: Option<f64>,
     /// When it was proved that nothing of it was left.
     pub healed_s: Option<f64>,
+    /// Whether it stays when it is in force: a roll out, which is complete then.
+    #[serde(skip)]
+    pub kept: bool,
     /// What was done, pinned.
     pub acts: Vec<String>,
     /// What the witness read.
@@ -46,25 +49,48 @@ pub struct ProofStory {
 }
 
 pub(super) fn fold(plan: &Plan, events: &[Event], clock: Clock) -> Vec<FaultStory> {
-    plan.faults.iter().map(|fault| FaultStory::of(fault, events, clock)).collect()
+    let of = |fault: &gauntlet_core::plan::FaultPlan| {
+        let blank = FaultStory::blank(&fault.title, fault.kind.as_str(), fault.begins.as_secs_f64(), false);
+        blank.folded(&fault.track, events, clock)
+    };
+    plan.faults.iter().map(of).collect()
+}
+
+/// The roll outs, in the order of the plan.
+pub(super) fn rollouts(plan: &Plan, events: &[Event], clock: Clock) -> Vec<FaultStory> {
+    let of = |rollout: &gauntlet_core::plan::RolloutPlan| {
+        let begins_s = rollout.begins.as_secs_f64();
+        let blank = FaultStory::blank(&rollout.title, rollout.kind.as_str(), begins_s, true);
+        blank.folded(&rollout.track, events, clock)
+    };
+    plan.rollouts.iter().map(of).collect()
 }
 
 impl FaultStory {
-    fn of(fault: &FaultPlan, events: &[Event], clock: Clock) -> Self {
-        let mut story = Self {
-            title: fault.title.clone(),
-            kind: fault.kind.to_string(),
-            planned_s: fault.begins.as_secs_f64(),
+    fn blank(title: &str, kind: &str, planned_s: f64, kept: bool) -> Self {
+        Self {
+            title: title.to_owned(),
+            kind: kind.to_owned(),
+            planned_s,
             began_s: None,
             entered_s: None,
             healing_s: None,
             healed_s: None,
+            kept,
             acts: Vec::new(),
             proofs: Vec::new(),
-        };
-        let own = |step: &StepId| fault.track.steps.iter().any(|known| known.id == *step);
-        events.iter().for_each(|event| story.see(event, clock.load_s(event.at_us), own));
-        story
+        }
+    }
+
+    fn folded(mut self, track: &Track, events: &[Event], clock: Clock) -> Self {
+        let own = |step: &StepId| track.steps.iter().any(|known| known.id == *step);
+        events.iter().for_each(|event| self.see(event, clock.load_s(event.at_us), own));
+        self
+    }
+
+    /// When it was over: a fault is healed; a roll out is complete, or else taken back.
+    pub fn over_s(&self) -> Option<f64> {
+        if self.kept { self.entered_s.or(self.healed_s) } else { self.healed_s }
     }
 
     fn see(&mut self, event: &Event, at_s: Option<f64>, own: impl Fn(&StepId) -> bool) {

@@ -67,6 +67,9 @@ pub struct Story {
     pub phases: Vec<PhaseStory>,
     /// The faults, in the order of the plan.
     pub faults: Vec<FaultStory>,
+    /// The roll outs, in the order of the plan.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rollouts: Vec<FaultStory>,
     /// The behaviours: their shares of the load, and how they fared in the judged phases.
     pub behaviours: Vec<BehaviourStory>,
     /// What the generator says of itself.
@@ -139,6 +142,7 @@ impl Story {
             objectives: plan.objectives.iter().map(ObjectiveStory::of).collect(),
             phases: plan.phases.iter().map(|phase| PhaseStory::of(phase, &rows)).collect(),
             faults: faults::fold(plan, recorded.events(), clock),
+            rollouts: faults::rollouts(plan, recorded.events(), clock),
             behaviours: behaviours::fold(plan, &rows),
             generator: generator::fold(plan, recorded.events(), &rows),
             settings: timeline::settings(recorded.events()),
@@ -148,6 +152,11 @@ impl Story {
             seconds,
             timeline: timeline::fold(plan, recorded.events(), clock),
         }
+    }
+
+    /// Faults and roll outs: what charts show as spans.
+    pub fn spans(&self) -> impl Iterator<Item = &FaultStory> {
+        self.faults.iter().chain(&self.rollouts)
     }
 
     /// The end of the time line that charts show.

@@ -36,6 +36,8 @@ pub enum MomentKind {
     Load,
     /// A fault.
     Fault,
+    /// A roll out.
+    Rollout,
     /// What should not have been.
     Trouble,
 }
@@ -75,7 +77,7 @@ pub(super) fn fold(plan: &Plan, events: &[Event], clock: Clock) -> Vec<Moment> {
     events.iter().map(moment).collect()
 }
 
-/// What steps are called, and whether they belong to a fault.
+/// What steps are called, and whether they belong to a fault or a roll out.
 pub(in crate::report) struct Titles(pub(in crate::report) BTreeMap<StepId, (String, MomentKind)>);
 
 impl Titles {
@@ -86,7 +88,10 @@ impl Titles {
             .iter()
             .flat_map(|fault| fault.track.steps.iter())
             .map(|step| (step, MomentKind::Fault));
-        Self(set_up.chain(faults).map(|(step, kind)| (step.id.clone(), (step.title.clone(), kind))).collect())
+        let rollouts = plan.rollouts.iter().flat_map(|rollout| &rollout.track.steps);
+        let rollouts = rollouts.map(|step| (step, MomentKind::Rollout));
+        let all = set_up.chain(faults).chain(rollouts);
+        Self(all.map(|(step, kind)| (step.id.clone(), (step.title.clone(), kind))).collect())
     }
 
     /// The title of a step, and what it belongs to.
@@ -114,6 +119,7 @@ impl Titles {
                 let side = if *side == Side::Effect { "effect seen" } else { "nothing left" };
                 step(id, &format!("{side}: {proof}; read {:?}", reading.0))
             }
+            What::Entered { step: id } if self.step(id).1 == MomentKind::Rollout => step(id, "complete"),
             What::Entered { step: id } => step(id, "in force"),
             What::Healing { step: id } => step(id, "healing"),
             What::Healed { step: id } => step(id, "healed, nothing left"),

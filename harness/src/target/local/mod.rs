@@ -6,7 +6,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use gauntlet_core::{
-    act::{Ability, Act, Place, Signal, Unit},
+    act::{Ability, Act, Place, Revision, Signal, Unit},
     port::{Later, Target, Trouble},
     receipt::Prepared,
     system::System,
@@ -14,17 +14,24 @@ use gauntlet_core::{
 use tokio::task::spawn_blocking;
 
 mod account;
+mod answers;
 mod ground;
 mod process;
 mod program;
 mod recipe;
 mod replica;
+mod revision;
+mod roll;
 mod signal;
 
 pub use program::{MissingProgram, find, missing};
 pub use recipe::rehearse;
 
-use self::{process::Identity, replica::Local};
+use self::{
+    process::Identity,
+    replica::Local,
+    roll::{Roll, Rolls},
+};
 use crate::layout::Layout;
 
 /// The machine that the harness runs on.
@@ -32,12 +39,13 @@ use crate::layout::Layout;
 pub struct LocalTarget {
     system: Arc<System>,
     layout: Arc<Layout>,
+    rolls: Arc<Rolls>,
 }
 
 impl LocalTarget {
     /// A target for one run. Nothing is touched before `apply`.
     pub fn new(system: Arc<System>, layout: Arc<Layout>) -> Self {
-        Self { system, layout }
+        Self { system, layout, rolls: Arc::default() }
     }
 
     // Acts block on files and processes; an act that was begun is finished even if nobody waits any more.
@@ -59,7 +67,7 @@ impl LocalTarget {
     }
 
     fn prepare_now(&self, act: &Act) -> Result<Prepared, Trouble> {
-        let starts = matches!(act, Act::Start { .. });
+        let may_be_idle = matches!(act, Act::Start { .. } | Act::Configure { .. });
         let (act, undo) = match act {
             Act::Start { unit: Unit::Ground } => {
                 let undo = Act::Stop { at: Place::of(Unit::Ground) };
@@ -70,7 +78,7 @@ impl LocalTarget {
             }
             Act::Start { unit } => {
                 let local = self.local(act)?;
-                local.check()?;
+                local.check(&Revision::original())?;
                 let undo = Act::Stop { at: Place::of(unit.clone()) };
                 (act.clone(), if local.root().is_some() { vec![] } else { vec![undo] })
             }
@@ -81,9 +89,10 @@ impl LocalTarget {
                 }
             },
             Act::Signal { at, signal } => self.prepare_signal(act, at, *signal)?,
+            Act::Configure { unit, revision } => (act.clone(), self.prepare_roll(act, unit, revision)?),
         };
         let touches = vec![act.unit().clone()];
-        let idle = starts && undo.is_empty();
+        let idle = may_be_idle && undo.is_empty();
         Ok(Prepared { act, undo, idle, touches })
     }
 
@@ -103,15 +112,55 @@ impl LocalTarget {
         Ok((Act::Signal { at, signal }, undo))
     }
 
+    /// The way back is the revision that runs now; none: all replicas run the wanted one already.
+    fn prepare_roll(&self, act: &Act, unit: &Unit, wanted: &Revision) -> Result<Vec<Act>, Trouble> {
+        let roll = self.roll(act, unit)?;
+        let changes = &wanted.changes;
+        if changes.each().next().is_some() && changes.settings.is_empty() && changes.program.is_none() {
+            return Err(Trouble::refused(
+                act,
+                "it changes neither settings nor program: nothing on this machine",
+            ));
+        }
+        let first = self.layout.replica(roll.component, 1);
+        let first = first.ok_or_else(|| Trouble::refused(act, "the run has no such component"))?;
+        Local::new(&self.system, &self.layout, first).check(wanted)?;
+        let (present, whole) = roll.present().map_err(|error| Trouble::failed(act, error))?;
+        if whole && present == *wanted {
+            return Ok(vec![]);
+        }
+        Ok(vec![Act::Configure { unit: unit.clone(), revision: present }])
+    }
+
+    fn roll<'a>(&'a self, act: &Act, unit: &'a Unit) -> Result<Roll<'a>, Trouble> {
+        let Unit::Component { component } = unit else {
+            return Err(Trouble::refused(act, "a roll out is of a component as a whole"));
+        };
+        Ok(Roll { system: &self.system, layout: &self.layout, rolls: &self.rolls, component })
+    }
+
+    /// Nobody else starts or ends that replica meanwhile.
+    fn alone(&self, act: &Act, work: impl FnOnce(Local<'_>) -> Result<(), Trouble>) -> Result<(), Trouble> {
+        let local = self.local(act)?;
+        match self.layout.of(act.unit()) {
+            Some(replica) => self.rolls.alone(replica, || work(local)),
+            None => work(local),
+        }
+    }
+
     fn apply_now(&self, act: &Act) -> Result<(), Trouble> {
         match act {
             Act::Start { unit: Unit::Ground } => ground::start(&self.system, &self.layout),
-            Act::Stop { at } if at.unit == Unit::Ground => ground::stop(&self.layout),
-            Act::Start { .. } => self.local(act)?.start(),
-            Act::Stop { at } => {
-                let local = self.local(act)?;
-                self.guarded(&local, at, |go_on| local.stop(go_on))
+            Act::Stop { at } if at.unit == Unit::Ground => {
+                self.rolls.supersede_all();
+                ground::stop(&self.layout)
             }
+            Act::Start { .. } => self.alone(act, |local| local.start()),
+            Act::Stop { at } => {
+                at.unit.component().into_iter().for_each(|component| _ = self.rolls.supersede(component));
+                self.alone(act, |local| self.guarded(&local, at, |go_on| local.stop(go_on)))
+            }
+            Act::Configure { unit, revision } => self.roll(act, unit)?.out(act, revision),
             Act::Signal { at, signal } => {
                 let local = self.local(act)?;
                 self.guarded(&local, at, |go_on| signal::tree(local.dir(), *signal, go_on))
@@ -139,7 +188,7 @@ fn pins(at: &Place, root: Identity) -> bool {
 
 /// What processes of this machine can be told.
 pub fn abilities() -> BTreeSet<Ability> {
-    BTreeSet::from([Ability::Start, Ability::Kill, Ability::Pause])
+    BTreeSet::from([Ability::Start, Ability::Kill, Ability::Pause, Ability::Configure])
 }
 
 impl Target for LocalTarget {

@@ -7,6 +7,7 @@ use std::{
 };
 
 use gauntlet_core::{
+    act::Revision,
     name::Name,
     port::Trouble,
     system::{Component, FileSource, Local, System},
@@ -24,6 +25,7 @@ pub(super) struct Recipe<'a> {
     local: &'a Local,
     layout: &'a Layout,
     replica: &'a Replica,
+    revision: &'a Revision,
     context: Value,
     /// The account that it runs as; none: the harness' own.
     pub(super) account: Option<Account>,
@@ -38,7 +40,12 @@ pub(super) struct Command {
 
 impl<'a> Recipe<'a> {
     /// Takes the replica's recipe and the run's secrets.
-    pub(super) fn new(system: &'a System, layout: &'a Layout, replica: &'a Replica) -> Result<Self, Trouble> {
+    pub(super) fn new(
+        system: &'a System,
+        layout: &'a Layout,
+        replica: &'a Replica,
+        revision: &'a Revision,
+    ) -> Result<Self, Trouble> {
         let what = format!("start {}-{}", replica.component, replica.index);
         let component = system.components.get(&replica.component);
         let component =
@@ -48,12 +55,13 @@ impl<'a> Recipe<'a> {
         let account = Account::of(local.user.as_deref()).map_err(|e| Trouble::failed(&what, e))?;
         let secrets = secrets(layout).map_err(|e| Trouble::failed(&what, e))?;
         let context = context(layout, replica, &secrets);
-        Ok(Self { component, local, layout, replica, context, account })
+        Ok(Self { component, local, layout, replica, revision, context, account })
     }
 
     /// The program itself.
     pub(super) fn command(&self) -> Result<Command, Trouble> {
-        self.resolve(&self.local.program, &self.local.args, "args")
+        let program = self.revision.changes.program.as_ref().unwrap_or(&self.local.program);
+        self.resolve(program, &self.local.args, "args")
     }
 
     /// What runs to its end before the first start.
@@ -74,6 +82,8 @@ impl<'a> Recipe<'a> {
         for (name, template) in &self.component.settings {
             all.insert(name.clone(), self.render(template, &format!("settings.{name}"))?);
         }
+        // Plain text, unlike the settings that they replace.
+        all.extend(self.revision.changes.settings.clone());
         Ok(all)
     }
 

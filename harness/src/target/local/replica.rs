@@ -13,14 +13,19 @@ use std::{
     time::Duration,
 };
 
-use gauntlet_core::{act::Signal, port::Trouble, secrets::whole_lines, system::System};
+use gauntlet_core::{
+    act::{Revision, Signal},
+    port::Trouble,
+    secrets::whole_lines,
+    system::System,
+};
 
 use super::{
     account::Account,
     ground,
     process::{self, Identity},
     recipe::{Command, Recipe},
-    signal,
+    revision, signal,
 };
 use crate::{
     layout::{Layout, Replica},
@@ -67,14 +72,20 @@ impl<'a> Local<'a> {
         serde_json::from_slice(&fs::read(self.dir.join(ROOT)).ok()?).ok()
     }
 
+    /// Whether it runs, and was started as this revision.
+    pub(super) fn runs(&self, revision: &Revision) -> io::Result<bool> {
+        Ok(self.root().is_some() && revision::started_as(&self.dir)? == *revision)
+    }
+
     /// Whether everything that a start needs is on this machine. Reads only.
-    pub(super) fn check(&self) -> Result<(), Trouble> {
+    pub(super) fn check(&self, revision: &Revision) -> Result<(), Trouble> {
         let component = self.system.components.get(&self.replica.component);
         let local = component.and_then(|component| component.local.as_ref());
         let local = local
             .ok_or_else(|| Trouble::refused(self.what("start"), "the component has no `local` recipe"))?;
         let before = local.before.iter().filter_map(|command| command.first());
-        for program in std::iter::once(&local.program).chain(before) {
+        let program = revision.changes.program.as_ref().unwrap_or(&local.program);
+        for program in std::iter::once(program).chain(before) {
             super::program::find(&self.replica.component, local, program, &self.layout.root)
                 .map_err(|missing| Trouble::failed(self.what("start"), missing))?;
         }
@@ -86,13 +97,16 @@ impl<'a> Local<'a> {
         if self.root().is_some() {
             return Ok(());
         }
-        let recipe = Recipe::new(self.system, self.layout, self.replica)?;
+        let revision = revision::wanted(self.layout, &self.replica.component);
+        let revision = revision.map_err(|e| Trouble::failed(self.what("start"), e))?;
+        let recipe = Recipe::new(self.system, self.layout, self.replica, &revision)?;
         let command = recipe.command()?;
         // What a dead root or a start that was cut short left behind would hold ports and locks.
         signal::tree(&self.dir, Signal::Kill, || true)?;
         if !self.dir.join(PREPARED).exists() {
             self.prepare(&recipe)?;
         }
+        revision::starts_as(&self.dir, &revision).map_err(|e| Trouble::failed(self.what("start"), e))?;
         self.launch(&recipe, &command)
     }
 

@@ -1,0 +1,47 @@
+//! The tracks of roll outs. One that completes is kept: its receipt stays in the ledger until the run's end. One that does
+//! not complete is taken back at once, and the run goes on: that is a finding about the component, with all its evidence.
+
+use gauntlet_core::{
+    evidence::{TroubleKind, What},
+    plan::RolloutPlan,
+    step::{Begin, StepId},
+};
+use tokio::time::Instant;
+
+use super::{
+    enter::{NotEntered, enter},
+    faults::{chain, failed, undo},
+    stop::Stop,
+    world::World,
+};
+
+/// Runs one roll out's track. When the run ends early, what is in the ledger is the run's end to undo.
+pub async fn track(rollout: RolloutPlan, zero: Instant, world: World, stop: Stop) {
+    let mut entered: Vec<StepId> = vec![];
+    for step in &rollout.track.steps {
+        let begins = match step.begin {
+            Begin::At(at) => zero + at,
+            Begin::Then => Instant::now(),
+        };
+        if !stop.sleep_until(begins).await {
+            return;
+        }
+        entered.push(step.id.clone());
+        let result = tokio::select! {
+            result = enter(step, &world) => result,
+            () = stop.heard() => return,
+        };
+        match result {
+            Ok(()) => {}
+            Err(why @ NotEntered::Effect { .. }) => {
+                let kind = TroubleKind::Rollout;
+                world.say(What::Trouble { kind, step: Some(step.id.clone()), why: chain(&why) });
+                return undo(&mut entered, &world).await;
+            }
+            Err(why) => {
+                failed(step, &why, &world, &stop);
+                return undo(&mut entered, &world).await;
+            }
+        }
+    }
+}
