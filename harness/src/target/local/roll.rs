@@ -26,6 +26,8 @@ use crate::layout::{Layout, Replica};
 
 /// So long a replica must answer before the next one goes: an ingress has to see it, too.
 const SETTLED: Duration = Duration::from_secs(1);
+/// So long it may be away: a fault in the middle of a roll out ends it, and it is started again.
+const AWAY: Duration = Duration::from_secs(3);
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Held while a replica is started or stopped.
@@ -129,12 +131,14 @@ impl Roll<'_> {
     fn became(&self, local: &Local<'_>, replica: &Replica, number: u64) -> Became {
         let Some(spec) = self.system.components.get(self.component) else { return Became::Ready };
         let until = Instant::now() + spec.ready_within.get();
-        let mut since = None;
+        let (mut since, mut seen) = (None, Instant::now());
         loop {
             if !self.rolls.is_current(self.component, number) {
                 return Became::Superseded;
             }
-            if local.root().is_none() {
+            if local.root().is_some() {
+                seen = Instant::now();
+            } else if seen.elapsed() >= AWAY {
                 return Became::Stalled("has ended");
             }
             if !answers(self.layout, replica, &spec.ready) {
