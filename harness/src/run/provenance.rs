@@ -27,7 +27,8 @@ pub(super) fn provenance(ready: &Ready, earlier: &[PathBuf]) -> BTreeMap<String,
         known.insert("sha256/gauntlet".to_owned(), digest_or_why(&own));
     }
     for (name, component) in &ready.system.components {
-        if let Some(local) = &component.local
+        if ready.kind.starts_processes()
+            && let Some(local) = &component.local
             && let Ok(program) = find(name, local, &local.program, &ready.root)
         {
             let program = plain(&program);
