@@ -74,12 +74,11 @@ pub(super) fn root(seen: &[Seen]) -> Option<(u32, u64)> {
     orphans.min_by_key(|one| (one.started, one.pid)).map(|one| (one.pid, one.started))
 }
 
-/// An environment, and the names of files.
-pub(super) type StartedWith = (BTreeMap<String, String>, Vec<String>);
+/// A process' environment, and the names of the files that it runs (of a script, also the script's).
+pub(super) type Beginning = (BTreeMap<String, String>, Vec<String>);
 
-/// What a process was started with, as the kernel keeps it: its environment, and the names of the files that it runs (of
-/// a script, also the script's). None: it has ended meanwhile.
-pub(super) fn started_with(pid: u32) -> io::Result<Option<StartedWith>> {
+/// What a process was started with, as the kernel keeps it. None: it has ended meanwhile.
+pub(super) fn started_with(pid: u32) -> io::Result<Option<Beginning>> {
     let read = |file: &str| there(allowed(pid, || fs::read(format!("/proc/{pid}/{file}"))));
     let Some((environment, command)) = read("environ")?.zip(read("cmdline")?) else { return Ok(None) };
     let texts = |bytes: &[u8]| -> Vec<String> {

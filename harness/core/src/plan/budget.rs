@@ -21,15 +21,13 @@ use crate::{
 /// A replica counts as down for so long after its fault has ended: it starts, warms up and takes its share again.
 pub const SETTLE: Duration = Duration::from_secs(5);
 
-/// What was planned, each with its index in the scenario.
-type Numbered<T> = [(usize, T)];
-
 /// Refuses faults that together go beyond the tolerance, or that hold one unit at the same time.
 pub(super) fn check(
     book: &mut Book<'_>,
     scenario: &Scenario,
     system: &System,
-    (faults, rollouts): (&Numbered<FaultPlan>, &Numbered<RolloutPlan>),
+    faults: &[(usize, FaultPlan)],
+    rollouts: &[(usize, RolloutPlan)],
 ) {
     for (name, tolerance) in &scenario.tolerates {
         let result = tolerated(system, name, (tolerance.down, tolerance.of));

@@ -35,7 +35,7 @@ pub fn plan(name: &str, scenario: &Scenario, known: &Known<'_>) -> Result<Plan, 
     let tracks = faults.iter_mut().map(|(_, fault)| &mut fault.track);
     let tracks = tracks.chain(rollouts.iter_mut().map(|(_, rollout)| &mut rollout.track));
     std::iter::once(&mut set_up).chain(tracks).for_each(|track| give(track, known.slack));
-    budget::check(&mut book, scenario, system, (&faults, &rollouts));
+    budget::check(&mut book, scenario, system, &faults, &rollouts);
     let objectives = judged::objectives(
         &mut book,
         judged::Against { scenario, system, phases: &phases, load: &load, faults: &faults },

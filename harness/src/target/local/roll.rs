@@ -30,7 +30,7 @@ const SETTLED: Duration = Duration::from_secs(1);
 const AWAY: Duration = Duration::from_secs(3);
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Who starts or ends a replica holds its turn.
+/// Held while a replica is started or stopped.
 type Turn = Arc<Mutex<()>>;
 
 /// What goes on: one rollout of a component, one start or stop of a replica at a time.
