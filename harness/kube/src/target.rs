@@ -65,7 +65,7 @@ impl KubeTarget {
             }
             Act::Stop { at } => match self.found(act, at).await? {
                 None => (act.clone(), vec![]),
-                Some((at, _)) => (Act::Stop { at: at.clone() }, vec![Act::Start { unit: at.unit }]),
+                Some((at, _)) => (Act::Stop { at: at.clone() }, self.as_many_again(&at).await?),
             },
             Act::Signal { at, signal } => self.prepare_signal(act, at, *signal).await?,
             Act::Configure { unit, revision } => {
@@ -75,6 +75,13 @@ impl KubeTarget {
         let touches = vec![act.unit().clone()];
         let idle = may_be_idle && undo.is_empty();
         Ok(Prepared { act, undo, idle, touches })
+    }
+
+    /// Pods are counted: with the one that is stopped, those behind it move up, and the last one is missing.
+    async fn as_many_again(&self, at: &Place) -> Result<Vec<Act>, Trouble> {
+        let Unit::Replica { component, .. } = &at.unit else { return Ok(vec![]) };
+        let index = u16::try_from(self.replicas(component).await?.len()).unwrap_or(u16::MAX);
+        Ok(vec![Act::Start { unit: Unit::Replica { component: component.clone(), index } }])
     }
 
     /// The way back from starting a replica. In a namespace that the run did not make it must be there already.
