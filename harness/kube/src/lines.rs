@@ -42,6 +42,18 @@ impl Lines {
         })
     }
 
+    /// Opens the line to that part, unless it is open: who cannot be reached is told before anything is asked of it.
+    pub async fn reach(&self, node: &str, part: Part) -> Result<(), Trouble> {
+        let slot = self.slot(node, part);
+        let mut slot = slot.lock().await;
+        let kept = slot.take().filter(Line::usable);
+        *slot = Some(match kept {
+            Some(line) => line,
+            None => self.open(node, part).await?,
+        });
+        Ok(())
+    }
+
     async fn asked<Q: Question>(&self, node: &str, question: &Q) -> Result<Q::Answer, Trouble> {
         let slot = self.slot(node, Q::PART);
         let mut slot = slot.lock().await;

@@ -4,9 +4,13 @@
 use gauntlet_core::{
     act::Object,
     name::Name,
+    port::Trouble,
     system::{System, kubernetes::pods},
 };
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
+use kube::{Api, api::ListParams};
+
+use crate::patience::ask;
 
 /// One container of one pod, as the API server tells it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +33,18 @@ pub(crate) struct Replica {
 pub(crate) fn selected(system: &System, component: &Name) -> (String, String) {
     let said = system.components.get(component).and_then(|component| component.kube.as_ref());
     pods(component, said)
+}
+
+/// Asks the API server for a component's replicas, in order.
+pub(crate) async fn list(
+    pods: &Api<Pod>,
+    system: &System,
+    component: &Name,
+) -> Result<Vec<Replica>, Trouble> {
+    let (select, container) = selected(system, component);
+    let params = ListParams::default().labels(&select);
+    let list = ask(format!("list the pods of {component}"), || pods.list(&params)).await?;
+    Ok(replicas(&list.items, &container))
 }
 
 /// A component's replicas, in order. A pod that is being removed is none any more.

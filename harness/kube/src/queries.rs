@@ -15,7 +15,7 @@ use kube::{Api, Client, api::ListParams};
 use crate::{
     KubeWitness,
     deploy::{self, Around, logs},
-    pods::{Replica, replicas, selected},
+    pods::{self, Replica},
     site::Site,
     told::within,
     wait::reasons,
@@ -80,11 +80,14 @@ impl KubeQueries {
         Ok(text.map(|text| secrets.hide(text.trim_end())).filter(|text| !text.is_empty()))
     }
 
+    fn pods(&self) -> Api<Pod> {
+        Api::namespaced(self.client.clone(), &self.site.namespace)
+    }
+
     /// What a pod waits for.
     async fn waits(&self, replica: &Replica) -> Result<Vec<String>, Trouble> {
-        let pods: Api<Pod> = Api::namespaced(self.client.clone(), &self.site.namespace);
-        let pod =
-            within(ANSWERED_WITHIN, format!("look at {}", replica.pod), pods.get_opt(&replica.pod)).await?;
+        let what = format!("look at {}", replica.pod);
+        let pod = within(ANSWERED_WITHIN, what, self.pods().get_opt(&replica.pod)).await?;
         Ok(pod.map(|pod| reasons(&pod)).unwrap_or_default())
     }
 
@@ -111,16 +114,11 @@ impl KubeQueries {
         previous: bool,
         tail: Option<i64>,
     ) -> Result<Option<String>, Trouble> {
-        let pods: Api<Pod> = Api::namespaced(self.client.clone(), &self.site.namespace);
-        logs::log(&pods, &replica.pod, &replica.container, previous, tail).await
+        logs::log(&self.pods(), &replica.pod, &replica.container, previous, tail).await
     }
 
     async fn replicas(&self, component: &Name) -> Result<Vec<Replica>, Trouble> {
-        let (select, container) = selected(&self.system, component);
-        let pods: Api<Pod> = Api::namespaced(self.client.clone(), &self.site.namespace);
-        let what = format!("list the pods of {component}");
-        let list = within(ANSWERED_WITHIN, what, pods.list(&ListParams::default().labels(&select))).await?;
-        Ok(replicas(&list.items, &container))
+        pods::list(&self.pods(), &self.system, component).await
     }
 
     /// Every value of the generated Secret.
@@ -130,10 +128,7 @@ impl KubeQueries {
         };
         let secrets: Api<Secret> = Api::namespaced(self.client.clone(), &self.site.namespace);
         let secret = within(ANSWERED_WITHIN, "read the secrets", secrets.get_opt(&asked.name)).await?;
-        let data = secret.and_then(|secret| secret.data).unwrap_or_default();
-        let text =
-            |(key, value): (String, k8s_openapi::ByteString)| Some((key, String::from_utf8(value.0).ok()?));
-        Ok(Secrets::new(data.into_iter().filter_map(text).collect()))
+        Ok(logs::values(secret.as_slice()))
     }
 }
 

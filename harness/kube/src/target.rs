@@ -13,16 +13,16 @@ use gauntlet_core::{
 use k8s_openapi::api::{apps::v1::DaemonSet, core::v1::Pod};
 use kube::{
     Api, Client,
-    api::{ListParams, Patch, PatchParams},
+    api::{Patch, PatchParams},
 };
 use serde_json::json;
 
 use crate::{
     agent, ground,
-    line::{Line, Part},
+    line::Part,
     lines::Lines,
     patience::ask,
-    pods::{Pinned, Replica, replicas, selected},
+    pods::{self, Pinned, Replica, selected},
     site::{Site, TOOLS},
     workload::{
         self, Workload,
@@ -65,7 +65,8 @@ impl KubeTarget {
             }
             Act::Stop { at } => match self.found(act, at).await? {
                 None => (act.clone(), vec![]),
-                Some((at, _)) => (Act::Stop { at: at.clone() }, self.as_many_again(&at).await?),
+                // Pods are counted: with the one that is stopped, those behind it move up, and the last one is missing.
+                Some(Found { at, last, .. }) => (Act::Stop { at }, vec![Act::Start { unit: last }]),
             },
             Act::Signal { at, signal } => self.prepare_signal(act, at, *signal).await?,
             Act::Configure { unit, revision } => {
@@ -75,13 +76,6 @@ impl KubeTarget {
         let touches = vec![act.unit().clone()];
         let idle = may_be_idle && undo.is_empty();
         Ok(Prepared { act, undo, idle, touches })
-    }
-
-    /// Pods are counted: with the one that is stopped, those behind it move up, and the last one is missing.
-    async fn as_many_again(&self, at: &Place) -> Result<Vec<Act>, Trouble> {
-        let Unit::Replica { component, .. } = &at.unit else { return Ok(vec![]) };
-        let index = u16::try_from(self.replicas(component).await?.len()).unwrap_or(u16::MAX);
-        Ok(vec![Act::Start { unit: Unit::Replica { component: component.clone(), index } }])
     }
 
     /// The way back from starting a replica. In a namespace that the run did not make it must be there already.
@@ -107,9 +101,9 @@ impl KubeTarget {
         signal: Signal,
     ) -> Result<(Act, Vec<Act>), Trouble> {
         let found = self.found(act, at).await?;
-        let (at, pinned) = found.ok_or_else(|| Trouble::refused(act, "it does not run"))?;
+        let Found { at, pinned, .. } = found.ok_or_else(|| Trouble::refused(act, "it does not run"))?;
         // Only looks: a node without an agent is told before anything is touched.
-        Line::open(&self.client, &pinned.node, Part::Agent).await?;
+        self.agents.reach(&pinned.node, Part::Agent).await?;
         let undo = match signal {
             // The kubelet starts it again.
             Signal::Kill | Signal::Terminate | Signal::Interrupt | Signal::Resume => vec![],
@@ -192,7 +186,7 @@ impl KubeTarget {
                 Pinned::parse(object).ok_or_else(|| Trouble::refused(act, "no container is named so"))?
             }
             None => match self.found(act, at).await? {
-                Some((_, pinned)) => pinned,
+                Some(found) => found.pinned,
                 None => return Ok(()),
             },
         };
@@ -222,7 +216,7 @@ impl KubeTarget {
     }
 
     /// The replica that a place means, pinned; none: it does not run, or the object is gone.
-    async fn found(&self, act: &Act, at: &Place) -> Result<Option<(Place, Pinned)>, Trouble> {
+    async fn found(&self, act: &Act, at: &Place) -> Result<Option<Found>, Trouble> {
         let Unit::Replica { component, index } = &at.unit else { return Ok(None) };
         let here = self.replicas(component).await?;
         let replica = match &at.object {
@@ -232,22 +226,28 @@ impl KubeTarget {
             }
             None => here.get(usize::from(*index).saturating_sub(1)),
         };
+        let last = u16::try_from(here.len()).unwrap_or(u16::MAX);
+        let last = Unit::Replica { component: component.clone(), index: last };
         let pinned = replica.and_then(Pinned::of);
-        Ok(pinned.map(|pinned| (at.pinned(pinned.object()), pinned)))
+        Ok(pinned.map(|pinned| Found { at: at.pinned(pinned.object()), pinned, last }))
     }
 
     async fn replicas(&self, component: &Name) -> Result<Vec<Replica>, Trouble> {
-        let (select, container) = selected(&self.system, component);
-        let params = ListParams::default().labels(&select);
-        let pods = self.pods();
-        let what = format!("list the pods of {component} in {}", self.site.namespace);
-        let list = ask(what, || pods.list(&params)).await?;
-        Ok(replicas(&list.items, &container))
+        pods::list(&self.pods(), &self.system, component).await
     }
 
     fn pods(&self) -> Api<Pod> {
         Api::namespaced(self.client.clone(), &self.site.namespace)
     }
+}
+
+/// A replica that runs.
+struct Found {
+    /// The place, pinned to it.
+    at: Place,
+    pinned: Pinned,
+    /// The last one of its component.
+    last: Unit,
 }
 
 fn whole(act: &Act) -> Trouble {

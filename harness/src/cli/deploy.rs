@@ -19,7 +19,7 @@ use super::{
     diagnose::{self, kept},
     say,
 };
-use crate::{run::ready, target::production};
+use crate::target::production;
 
 /// Deploys a system to a cluster and waits until all of it is ready; again, it brings the system to the same state.
 ///
@@ -49,12 +49,9 @@ pub(super) struct Args {
 
 impl Args {
     pub(super) fn run(self) -> Outcome {
-        let (system, root) = match ready::system(&self.system) {
+        let (system, root) = match super::system(&self.system) {
             Ok(read) => read,
-            Err(bad) => {
-                complain(bad.to_string());
-                return Outcome::BadScenario;
-            }
+            Err(outcome) => return outcome,
         };
         blocking(async {
             let system = Arc::new(system);

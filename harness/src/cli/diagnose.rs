@@ -16,7 +16,6 @@ use super::{
     cluster::{Somewhere, blocking},
     complain, say,
 };
-use crate::run::ready;
 
 /// Keeps what can be known of a namespace in a directory: events, pods, workloads, rollouts, nodes, logs; without secrets.
 #[derive(Debug, Parser)]
@@ -35,12 +34,9 @@ pub(super) struct Args {
 
 impl Args {
     pub(super) fn run(self) -> Outcome {
-        let system = match self.system.as_deref().map(ready::system).transpose() {
+        let system = match self.system.as_deref().map(super::system).transpose() {
             Ok(read) => read.map(|(system, _)| system),
-            Err(bad) => {
-                complain(bad.to_string());
-                return Outcome::BadScenario;
-            }
+            Err(outcome) => return outcome,
         };
         blocking(async {
             let client = self.at.connect().await?;

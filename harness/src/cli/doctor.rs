@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::Parser;
 use gauntlet_core::outcome::Outcome;
 
-use super::{complain, say};
-use crate::{run::ready, target::local::missing};
+use super::say;
+use crate::target::local::missing;
 
 /// Says what a system needs on this machine and is not there, and how to get it.
 #[derive(Debug, Parser)]
@@ -21,12 +21,9 @@ pub(super) struct Args {
 
 impl Args {
     pub(super) fn run(self) -> Outcome {
-        let (system, root) = match ready::system(&self.system) {
+        let (system, root) = match super::system(&self.system) {
             Ok(read) => read,
-            Err(bad) => {
-                complain(bad.to_string());
-                return Outcome::BadScenario;
-            }
+            Err(outcome) => return outcome,
         };
         let missing = missing(&system, &root);
         for program in &missing {

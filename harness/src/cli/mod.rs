@@ -1,9 +1,14 @@
 //! The command line: one command, one file, one line in `Command`.
 
-use std::{ffi::OsString, io::IsTerminal, process::ExitCode};
+use std::{
+    ffi::OsString,
+    io::IsTerminal,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use clap::{Parser, Subcommand};
-use gauntlet_core::outcome::Outcome;
+use gauntlet_core::{outcome::Outcome, system::System};
 
 use crate::report::console::Style;
 
@@ -109,6 +114,14 @@ pub(crate) fn style() -> Style {
         std::io::stdout().is_terminal(),
         std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()),
     )
+}
+
+/// Reads a system file, and its directory; a mistake in it is told.
+fn system(file: &Path) -> Result<(System, PathBuf), Outcome> {
+    crate::run::ready::system(file).map_err(|bad| {
+        complain(bad.to_string());
+        Outcome::BadScenario
+    })
 }
 
 /// Prints to standard output; a reader that went away is not our trouble.

@@ -16,7 +16,7 @@ use super::{
     deploy::mistaken,
     say,
 };
-use crate::{run::ready, target::production};
+use crate::target::production;
 
 /// Removes what `deploy` made, data included, and waits until it is gone.
 ///
@@ -44,12 +44,9 @@ pub(super) struct Args {
 
 impl Args {
     pub(super) fn run(self) -> Outcome {
-        let system = match ready::system(&self.system) {
+        let system = match super::system(&self.system) {
             Ok((system, _)) => system,
-            Err(bad) => {
-                complain(bad.to_string());
-                return Outcome::BadScenario;
-            }
+            Err(outcome) => return outcome,
         };
         if let Err(trouble) = production([&self.at.context, &self.namespace], self.allow_production) {
             return mistaken(&trouble);

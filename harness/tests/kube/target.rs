@@ -13,7 +13,7 @@ use gauntlet_kube::{KubeTarget, KubeWitness, Mode, Site, connect};
 use tokio::time::{Instant, sleep};
 
 use crate::{
-    cluster::{kubeconfig, left},
+    cluster::{kubeconfig, kubectl, left},
     conformance::{Subject, conforms},
     stage::root,
 };
@@ -40,6 +40,15 @@ async fn awaits(witness: &dyn Witness, ask: Query, expected: &str) {
     }
 }
 
+/// Whatever happens, the next test finds no such namespace.
+struct Gone(String);
+
+impl Drop for Gone {
+    fn drop(&mut self) {
+        kubectl(&["delete", "namespace", &self.0, "--ignore-not-found"]);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a cluster: make test-kube"]
 async fn a_cluster_does_what_every_target_does() {
@@ -51,6 +60,7 @@ async fn a_cluster_does_what_every_target_does() {
         context: None,
         mode: Mode::Provision { overlay: root().join("deploy/overlays/kind") },
     });
+    let _gone = Gone(site.namespace.clone());
     let client = connect(site.kubeconfig.as_deref(), None).await.unwrap();
     let system = Arc::new(without_ingress());
     let witness = KubeWitness::new(client.clone(), system.clone(), site.clone());

@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use schemars::{Schema, SchemaGenerator};
+use schemars::{Schema, SchemaGenerator, json_schema};
+use serde_json::{Map, Value};
 
 use crate::{
     act::{Act, Place, Signal},
@@ -59,6 +60,18 @@ pub struct Said<'a> {
     pub begins: Duration,
     /// How long it lasts, when that was said.
     pub lasts: Option<Duration>,
+}
+
+/// The schema of an item of a list of words: these fields, some of which are required.
+fn item(about: &About, fields: Map<String, Value>, required: Vec<Value>) -> Schema {
+    json_schema!({
+        "title": about.word,
+        "description": about.summary,
+        "type": "object",
+        "properties": fields,
+        "required": required,
+        "additionalProperties": false,
+    })
 }
 
 /// The fault of that word.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use schemars::{Schema, SchemaGenerator, json_schema};
+use schemars::{Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
 use super::{About, Said};
@@ -47,14 +47,7 @@ fn item(about: &About, generator: &mut SchemaGenerator, required: &[&str]) -> Sc
     fields.insert("at".into(), generator.subschema_for::<Moment>().into());
     fields.insert("for".into(), generator.subschema_for::<Span>().into());
     let required: Vec<Value> = [about.word].iter().chain(required).map(|field| (*field).into()).collect();
-    json_schema!({
-        "title": about.word,
-        "description": about.summary,
-        "type": "object",
-        "properties": fields,
-        "required": required,
-        "additionalProperties": false,
-    })
+    super::item(about, fields, required)
 }
 
 #[cfg(test)]

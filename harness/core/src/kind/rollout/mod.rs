@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use schemars::{Schema, SchemaGenerator, json_schema};
+use schemars::{Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
 use super::About;
@@ -100,14 +100,7 @@ fn item(about: &About, generator: &mut SchemaGenerator, more: &[(&str, Value)]) 
     fields.insert("within".into(), generator.subschema_for::<Span>().into());
     let required: Vec<Value> =
         [about.word, "at"].into_iter().chain(more.iter().map(|(field, _)| *field)).map(Value::from).collect();
-    json_schema!({
-        "title": about.word,
-        "description": about.summary,
-        "type": "object",
-        "properties": fields,
-        "required": required,
-        "additionalProperties": false,
-    })
+    super::item(about, fields, required)
 }
 
 #[cfg(test)]
