@@ -66,6 +66,11 @@ pub enum Unit {
         /// The component of the system file.
         component: Name,
     },
+    /// A tool that opens connections from the place of a component's first replica, or of a stranger.
+    Probe {
+        /// The component or the stranger of the system file.
+        source: Name,
+    },
 }
 
 /// Where an act applies: a unit, and once `prepare` has pinned it, the very object that was found there.
@@ -111,6 +116,8 @@ pub enum Ability {
     Pause,
     /// Roll a component out anew with other settings, program or image.
     Configure,
+    /// Open connections from the place of a component.
+    Probe,
 }
 
 impl Revision {
@@ -127,7 +134,7 @@ impl Unit {
     /// The component that it belongs to; the ground belongs to none.
     pub fn component(&self) -> Option<&Name> {
         match self {
-            Unit::Ground => None,
+            Unit::Ground | Unit::Probe { .. } => None,
             Unit::Replica { component, .. } | Unit::Component { component } => Some(component),
         }
     }
@@ -167,7 +174,10 @@ impl Act {
     /// What a target must be able to do for it.
     pub fn needs(&self) -> Ability {
         match self {
-            Act::Start { .. } | Act::Stop { .. } => Ability::Start,
+            Act::Start { unit } | Act::Stop { at: Place { unit, .. } } => match unit {
+                Unit::Probe { .. } => Ability::Probe,
+                Unit::Ground | Unit::Replica { .. } | Unit::Component { .. } => Ability::Start,
+            },
             Act::Signal { signal: Signal::Kill | Signal::Terminate | Signal::Interrupt, .. } => Ability::Kill,
             Act::Signal { signal: Signal::Pause | Signal::Resume, .. } => Ability::Pause,
             Act::Configure { .. } => Ability::Configure,
@@ -181,6 +191,7 @@ impl fmt::Display for Unit {
             Unit::Ground => f.write_str("ground"),
             Unit::Replica { component, index } => write!(f, "{component}-{index}"),
             Unit::Component { component } => component.fmt(f),
+            Unit::Probe { source } => write!(f, "probe from {source}"),
         }
     }
 }

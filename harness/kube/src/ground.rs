@@ -19,6 +19,7 @@ use crate::{
     deploy::Placing,
     manifests::{self, Rendered},
     patience::{ask, ask_gone},
+    probes::Probes,
     site::{EXPIRES, Mode, RUN_LABEL, Site},
 };
 
@@ -50,22 +51,27 @@ pub(crate) async fn start(client: &Client, system: &System, site: &Site) -> Resu
     let what = format!("start ground in namespace {}", site.namespace);
     let kube = described(system, &what)?;
     let Rendered { namespace_labels, objects, .. } = manifests::render(overlay).await?;
-    let expires = Timestamp::now().checked_add(EXPIRES_AFTER);
-    let expires = expires.map_err(|error| Trouble::failed("tell the time", error))?;
-    let expires = BTreeMap::from([(EXPIRES.to_owned(), expires.to_string())]);
+    let expires = BTreeMap::from([(EXPIRES.to_owned(), expires(Timestamp::now())?)]);
     placing(client, site).namespace(namespace_labels, expires).await?;
     placing(client, site).objects(system, kube, manifests::without_pods(objects)).await.map(drop)
+}
+
+/// When a namespace expires that is made now.
+pub(crate) fn expires(now: Timestamp) -> Result<String, Trouble> {
+    let expires = now.checked_add(EXPIRES_AFTER);
+    expires.map(|expires| expires.to_string()).map_err(|error| Trouble::failed("tell the time", error))
 }
 
 fn placing<'a>(client: &'a Client, site: &'a Site) -> Placing<'a> {
     Placing { client, namespace: &site.namespace, mark: (RUN_LABEL, &site.run) }
 }
 
-/// Ends the namespace and its pods, at once: the system is not wanted any more.
-pub(crate) async fn stop(client: &Client, site: &Site) -> Result<(), Trouble> {
+/// Ends the namespace and its pods, at once: the system is not wanted any more. What stands elsewhere goes first.
+pub(crate) async fn stop(client: &Client, system: &System, site: &Site) -> Result<(), Trouble> {
     if !site.is_provisioned() {
         return Ok(());
     }
+    Probes { client, system, site }.stop_all().await?;
     let what = format!("stop ground in namespace {}", site.namespace);
     match namespace(client, site).await? {
         None => return Ok(()),
@@ -85,11 +91,11 @@ pub(crate) async fn stop(client: &Client, site: &Site) -> Result<(), Trouble> {
 }
 
 /// Whether the namespace or a volume of it is still there.
-pub(crate) async fn is_left(client: &Client, site: &Site) -> Result<bool, Trouble> {
+pub(crate) async fn is_left(client: &Client, system: &System, site: &Site) -> Result<bool, Trouble> {
     if !site.is_provisioned() {
         return Ok(false);
     }
-    if namespace(client, site).await?.is_some() {
+    if namespace(client, site).await?.is_some() || (Probes { client, system, site }).are_left().await? {
         return Ok(true);
     }
     let volumes: Api<PersistentVolume> = Api::all(client.clone());

@@ -4,6 +4,7 @@
 //! - [`client`]: how an API server is reached
 //! - [`agent`]: signals a container's processes, on their node; [`eye`]: sees them; [`idle`]: what both do meanwhile
 //! - [`line`](mod@line): a kept exec into one of them, one question and one answer at a time; [`lines`]: all of a run
+//! - [`probe`]: opens connections from inside a pod
 //! - [`tools`](mod@tools): the objects that bring agents, eyes and the janitor into a cluster; [`deploy`]: a system that stays
 //! - [`documents`], [`apply`], [`wait`]: objects are read from manifests, put into a cluster, taken out; rollouts awaited
 //! - [`site`]: where a run stands; [`target`] acts there, [`witness`] sees; [`ledger`], [`hold`]: what is in force, who holds it
@@ -37,6 +38,8 @@ pub mod manifests;
 pub mod members;
 mod patience;
 mod pods;
+pub mod probe;
+mod probes;
 mod queries;
 mod retry;
 pub mod site;

@@ -18,7 +18,7 @@ use tokio::{
 };
 
 use crate::{
-    agent, eye,
+    agent, eye, probe,
     told::{told, within},
     tools::{AGENT, NAMESPACE},
 };
@@ -41,10 +41,14 @@ pub enum Part {
     Eye,
 }
 
-/// A question that one part answers.
+/// A question that is asked over a line.
 pub trait Question: Serialize + Sync {
     /// What comes back.
     type Answer: DeserializeOwned + Send;
+}
+
+/// A question that one part of a node answers.
+pub trait NodeQuestion: Question {
     /// Who answers.
     const PART: Part;
     /// Whether it may be asked again when nobody knows if it was heard.
@@ -53,6 +57,9 @@ pub trait Question: Serialize + Sync {
 
 impl Question for agent::Question {
     type Answer = agent::Signalled;
+}
+
+impl NodeQuestion for agent::Question {
     const PART: Part = Part::Agent;
 
     fn repeats(&self) -> bool {
@@ -61,8 +68,15 @@ impl Question for agent::Question {
     }
 }
 
+impl Question for probe::Question {
+    type Answer = probe::Seen;
+}
+
 impl Question for eye::Question {
     type Answer = eye::Seen;
+}
+
+impl NodeQuestion for eye::Question {
     const PART: Part = Part::Eye;
 
     fn repeats(&self) -> bool {
@@ -85,13 +99,25 @@ impl Line {
     /// Opens a line to the part of that node.
     pub async fn open(client: &Client, node: &str, part: Part) -> Result<Self, Trouble> {
         let name = format!("line to the {part} of node {node}");
-        let opening = async {
-            let pods: Api<Pod> = Api::namespaced(client.clone(), NAMESPACE);
-            let pod = agent_pod(&pods, node, &name).await?;
-            let params = AttachParams::default().container(part.to_string()).stdin(true);
-            let words = ["/usr/bin/gauntlet", part.word()];
-            pods.exec(&pod, words, &params).await.map_err(|e| Trouble::failed(&name, told(&e)))
-        };
+        let pods: Api<Pod> = Api::namespaced(client.clone(), NAMESPACE);
+        let pod = agent_pod(&pods, node, &name).await?;
+        Self::into(&pods, name, (&pod, &part.to_string()), part.word()).await
+    }
+
+    /// Opens a line to a probe, a container of that pod.
+    pub async fn to_probe(pods: &Api<Pod>, pod: &str, container: &str) -> Result<Self, Trouble> {
+        Self::into(pods, format!("line to the probe in pod {pod}"), (pod, container), probe::WORD).await
+    }
+
+    async fn into(
+        pods: &Api<Pod>,
+        name: String,
+        (pod, container): (&str, &str),
+        word: &str,
+    ) -> Result<Self, Trouble> {
+        let params = AttachParams::default().container(container).stdin(true);
+        let opening = pods.exec(pod, ["/usr/bin/gauntlet", word], &params);
+        let opening = async { opening.await.map_err(|e| Trouble::failed(&name, told(&e))) };
         let opened = timeout(OPEN, opening).await;
         let process = opened.map_err(|_| Trouble::failed(&name, format!("not open within {OPEN:?}")))??;
         Self::over(name.clone(), process).ok_or_else(|| Trouble::failed(name, "the exec has no streams"))
@@ -244,7 +270,7 @@ mod tests {
     use serde_json::json;
     use tokio::io::{AsyncWriteExt, BufReader, duplex};
 
-    use super::{Question, Told, exchange, pick};
+    use super::{NodeQuestion, Told, exchange, pick};
     use crate::agent;
 
     fn question(signal: Signal) -> agent::Question {

@@ -11,7 +11,7 @@ use gauntlet_core::port::Trouble;
 use kube::Client;
 use tokio::time::timeout;
 
-use crate::line::{Line, Part, Question};
+use crate::line::{Line, NodeQuestion, Part};
 
 /// How long it may all take: to get the line while others use it, to open it, to ask, and once more.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -34,7 +34,7 @@ impl Lines {
 
     /// Asks the part of that node. When a line breaks, it is opened once more, and the question is asked again if it may
     /// be heard twice.
-    pub async fn ask<Q: Question>(&self, node: &str, question: &Q) -> Result<Q::Answer, Trouble> {
+    pub async fn ask<Q: NodeQuestion>(&self, node: &str, question: &Q) -> Result<Q::Answer, Trouble> {
         let asked = timeout(LIMIT, self.asked(node, question)).await;
         asked.unwrap_or_else(|_| {
             let what = format!("line to the {} of node {node}", Q::PART);
@@ -54,7 +54,7 @@ impl Lines {
         Ok(())
     }
 
-    async fn asked<Q: Question>(&self, node: &str, question: &Q) -> Result<Q::Answer, Trouble> {
+    async fn asked<Q: NodeQuestion>(&self, node: &str, question: &Q) -> Result<Q::Answer, Trouble> {
         let slot = self.slot(node, Q::PART);
         let mut slot = slot.lock().await;
         // Taken out: a question that its asker gave up takes the line with it.

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use gauntlet_core::{name::Name, system::Stranger};
 use serde::{Deserialize, Serialize};
 
 pub use crate::tools::NAMESPACE as TOOLS;
@@ -11,6 +12,8 @@ pub const RUN_LABEL: &str = "gauntlet.dev/run";
 pub const DEPLOYED_LABEL: &str = "gauntlet.dev/deployed-by";
 /// The annotation of a run's namespace: after this moment (RFC 3339) the janitor removes it, whoever holds it.
 pub const EXPIRES: &str = "gauntlet.dev/expires";
+/// The container that opens connections, in a component's pod or in one of its own.
+pub const PROBE: &str = "gauntlet-probe";
 pub use crate::apply::FIELD_MANAGER as MANAGER;
 
 /// The ground of a run on a cluster.
@@ -45,6 +48,16 @@ impl Site {
     /// The name of a run's objects in the namespace of the tools.
     pub fn object(run: &str) -> String {
         format!("run-{run}")
+    }
+
+    /// The pod that plays a stranger. Its namespace may be others' too.
+    pub fn probe(&self, stranger: &Name) -> String {
+        format!("{PROBE}-{}-{stranger}", self.run)
+    }
+
+    /// Where a stranger stands.
+    pub fn namespace_of<'a>(&'a self, stranger: &'a Stranger) -> &'a str {
+        stranger.namespace.as_deref().unwrap_or(&self.namespace)
     }
 
     /// Whether the run made the namespace.

@@ -23,6 +23,7 @@ use crate::{
     lines::Lines,
     patience::ask,
     pods::{self, Pinned, Replica, selected},
+    probes::Probes,
     site::{Site, TOOLS},
     workload::{
         self, Workload,
@@ -62,6 +63,13 @@ impl KubeTarget {
             Act::Start { unit: Unit::Component { .. } } => return Err(whole(act)),
             Act::Start { unit: Unit::Replica { component, index } } => {
                 (act.clone(), self.prepare_start(act, component, *index).await?)
+            }
+            Act::Start { unit: Unit::Probe { source } } => {
+                self.probes().prepare(source).await?;
+                (act.clone(), vec![Act::Stop { at: Place::of(act.unit().clone()) }])
+            }
+            Act::Stop { at: Place { unit: Unit::Probe { .. }, .. } } => {
+                return Err(Trouble::refused(act, "a probe ends with the run"));
             }
             Act::Stop { at } => match self.found(act, at).await? {
                 None => (act.clone(), vec![]),
@@ -151,7 +159,11 @@ impl KubeTarget {
     async fn apply_now(&self, act: &Act) -> Result<(), Trouble> {
         match act {
             Act::Start { unit: Unit::Ground } => ground::start(&self.client, &self.system, &self.site).await,
-            Act::Stop { at } if at.unit == Unit::Ground => ground::stop(&self.client, &self.site).await,
+            Act::Stop { at } if at.unit == Unit::Ground => {
+                ground::stop(&self.client, &self.system, &self.site).await
+            }
+            Act::Start { unit: Unit::Probe { source } } => self.probes().start(source).await,
+            Act::Stop { at: Place { unit: Unit::Probe { source }, .. } } => self.probes().stop(source).await,
             Act::Start { unit: Unit::Replica { component, index } } => {
                 self.scale(act, component, |count| count.max(i32::from(*index))).await
             }
@@ -236,6 +248,10 @@ impl KubeTarget {
         pods::list(&self.pods(), &self.system, component).await
     }
 
+    fn probes(&self) -> Probes<'_> {
+        Probes { client: &self.client, system: &self.system, site: &self.site }
+    }
+
     fn pods(&self) -> Api<Pod> {
         Api::namespaced(self.client.clone(), &self.site.namespace)
     }
@@ -260,11 +276,11 @@ fn is_pinned(replica: &Replica, object: &Object) -> bool {
 
 /// The most that can be done on any cluster.
 pub fn most() -> BTreeSet<Ability> {
-    BTreeSet::from([Ability::Start, Ability::Kill, Ability::Pause, Ability::Configure])
+    BTreeSet::from([Ability::Start, Ability::Kill, Ability::Pause, Ability::Configure, Ability::Probe])
 }
 
-/// What can be done on this cluster now: signals need an agent on every node.
-pub async fn abilities(client: Client) -> Result<BTreeSet<Ability>, Trouble> {
+/// What can be done on this cluster now: signals need an agent on every node, probes a namespace that goes with the run.
+pub async fn abilities(client: Client, provisioned: bool) -> Result<BTreeSet<Ability>, Trouble> {
     let sets: Api<DaemonSet> = Api::namespaced(client, TOOLS);
     let agents = ask("find the agents", || sets.get_opt("agent")).await?;
     let ready = agents.and_then(|set| set.status).is_some_and(|status| {
@@ -273,13 +289,14 @@ pub async fn abilities(client: Client) -> Result<BTreeSet<Ability>, Trouble> {
     let mut can = BTreeSet::from([Ability::Start, Ability::Configure]);
     if ready {
         can.extend([Ability::Kill, Ability::Pause]);
+        can.extend(provisioned.then_some(Ability::Probe));
     }
     Ok(can)
 }
 
 impl Target for KubeTarget {
     fn abilities(&self) -> Later<'_, BTreeSet<Ability>> {
-        Box::pin(abilities(self.client.clone()))
+        Box::pin(abilities(self.client.clone(), self.site.is_provisioned()))
     }
 
     fn prepare<'a>(&'a self, act: &'a Act) -> Later<'a, Prepared> {
@@ -292,7 +309,7 @@ impl Target for KubeTarget {
 
     fn leftovers(&self) -> Later<'_, Vec<Act>> {
         Box::pin(async {
-            let left = ground::is_left(&self.client, &self.site).await?;
+            let left = ground::is_left(&self.client, &self.system, &self.site).await?;
             Ok(if left { vec![Act::Stop { at: Place::of(Unit::Ground) }] } else { vec![] })
         })
     }

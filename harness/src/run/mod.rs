@@ -18,7 +18,8 @@ mod members;
 pub mod overrides;
 mod prove;
 mod provenance;
-pub mod ready;
+pub mod read_back;
+mod ready;
 mod recorder;
 pub mod rollouts;
 mod screen;
@@ -130,6 +131,7 @@ pub fn hidden(args: &[OsString]) -> Option<ExitCode> {
         JANITOR_WORD => Some(ended(janitor::serve())),
         gauntlet_kube::agent::WORD => Some(ended(gauntlet_kube::agent::run())),
         gauntlet_kube::eye::WORD => Some(ended(gauntlet_kube::eye::run())),
+        gauntlet_kube::probe::WORD => Some(ended(gauntlet_kube::probe::run())),
         gauntlet_kube::idle::WORD => Some(ended(idle())),
         _ => None,
     }

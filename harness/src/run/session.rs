@@ -12,7 +12,6 @@ use gauntlet_core::{
     outcome::Outcome,
     plan::load::LoadJob,
     port::Queries,
-    proof::{Query, Reading},
 };
 use tokio::time::timeout;
 
@@ -24,6 +23,7 @@ use super::{
     heal::unwind,
     load::Load,
     provenance::provenance,
+    read_back::read_back,
     ready::Ready,
     recorder::Recorder,
     stop::{Early, Stop},
@@ -177,8 +177,15 @@ fn command(scenario: &Path, ready: &Ready, options: &Options) -> Vec<String> {
 
 /// Set-up, then load and faults. Comes back early when something goes wrong; the way back is the caller's.
 async fn act(session: Arc<Session>) {
-    if !session.set_up().await || !session.read_back().await {
+    if !session.set_up().await {
         return;
+    }
+    let read = tokio::select! {
+        read = read_back(&session.ready.plan, &session.world) => read,
+        () = session.stop.heard() => return session.interrupted(),
+    };
+    if let Err(trouble) = read {
+        return session.trouble(TroubleKind::SetUp, trouble.to_string());
     }
     let job = match session.job().await {
         Ok(job) => job,
@@ -242,27 +249,6 @@ impl Session {
             Some(lines) => format!("; {unit} logged last:\n{lines}"),
             None => format!("; {unit} logged nothing"),
         }
-    }
-
-    /// Reads back what must hold; the judge compares.
-    async fn read_back(&self) -> bool {
-        for (component, must) in &self.ready.plan.musts {
-            let at = gauntlet_core::act::Place::replica(component, 1);
-            let ask = Query::Sql { at, statement: must.sql.clone() };
-            match self.world.witness.look(&ask).await {
-                Ok(Reading(is)) => self.recorder.tell(What::Setting {
-                    component: component.clone(),
-                    ask: must.sql.clone(),
-                    must: must.is.clone(),
-                    is,
-                }),
-                Err(trouble) => {
-                    self.trouble(TroubleKind::SetUp, trouble.to_string());
-                    return false;
-                }
-            }
-        }
-        true
     }
 
     async fn job(&self) -> Result<LoadJob, String> {

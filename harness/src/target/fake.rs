@@ -316,6 +316,7 @@ impl Witness for FakeSystem {
                     Some((_, Life::Paused)) => "silent",
                 },
                 Query::Revision { at } => return Ok(Reading(state.runs_together(at))),
+                Query::Reach { .. } => return Err(Trouble::refused(ask, "the fake has no network")),
                 Query::Sql { .. } => return Err(Trouble::refused(ask, "the fake has no database")),
             };
             Ok(Reading(word.into()))

@@ -57,7 +57,8 @@ impl TargetKind for OnKube {
         Box::pin(async move {
             let at = located(at)?;
             allowed(system, &at).await?;
-            target::abilities(connect(at.kubeconfig.as_deref(), at.context.as_deref()).await?).await
+            let client = connect(at.kubeconfig.as_deref(), at.context.as_deref()).await?;
+            target::abilities(client, at.namespace.is_none()).await
         })
     }
 

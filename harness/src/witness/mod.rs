@@ -42,6 +42,9 @@ impl LocalWitness {
                 let (component, replica) = self.replica(ask, &at.unit)?;
                 ready::ask(&self.layout, component, replica).await
             }
+            Query::Reach { .. } => {
+                return Err(Trouble::refused(ask, "on this machine nothing stands between components"));
+            }
             Query::Sql { at, statement } => {
                 let (component, replica) = self.replica(ask, &at.unit)?;
                 let Ready::Postgres { port, user, password, database } = &component.ready else {

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{act::Act, evidence::frame::LoadCounts, name::Name, plan::Plan, proof::Reading, step::StepId};
+use crate::{
+    act::Act, evidence::frame::LoadCounts, name::Name, plan::Plan, proof::Reading, scenario::Destination,
+    step::StepId,
+};
 
 /// The format of the journal. A reader refuses any other.
 pub const JOURNAL_FORMAT: u32 = 1;
@@ -82,6 +85,13 @@ pub enum What {
         must: String,
         /// What it is.
         is: String,
+    },
+    /// Connections were opened from a place.
+    Reached {
+        /// The component or the stranger.
+        from: Name,
+        /// What was seen of each destination.
+        seen: BTreeMap<Destination, String>,
     },
     /// The load began: zero of the time line of phases, faults and requests.
     LoadBegan,

@@ -17,6 +17,7 @@ use crate::{
 };
 
 mod bound;
+mod connections;
 mod course;
 mod coverage;
 mod generator;
@@ -43,6 +44,7 @@ pub const JUDGES: &[JudgeKind] = &[
     metric::KIND,
     recovery::KIND,
     rollout::KIND,
+    connections::KIND,
     proofs::KIND,
     generator::KIND,
     no_lost_write::KIND,
@@ -148,6 +150,7 @@ pub struct Bench {
     judges: Vec<Box<dyn Judge>>,
     objectives: Vec<String>,
     checks: Vec<Name>,
+    connections: bool,
 }
 
 impl Bench {
@@ -161,6 +164,7 @@ impl Bench {
                 .collect(),
             objectives: plan.objectives.iter().map(|objective| objective.text.clone()).collect(),
             checks: plan.checks.clone(),
+            connections: !plan.connections.is_empty(),
         }
     }
 
@@ -178,8 +182,8 @@ impl Bench {
             .map(unheard)
             .collect();
         findings.extend(silent);
-        if self.objectives.is_empty() && self.checks.is_empty() {
-            findings.push(unheard("an objective or a check"));
+        if self.objectives.is_empty() && self.checks.is_empty() && !self.connections {
+            findings.push(unheard("an objective, a check or a connection"));
         }
         Verdict::of(findings)
     }
@@ -269,6 +273,7 @@ mod tests {
         let mut story = Story::good();
         story.plan.objectives.clear();
         story.plan.checks.clear();
+        story.plan.connections.clear();
         assert_eq!(story.verdict().outcome, Outcome::Inconclusive);
     }
 

@@ -16,6 +16,7 @@ use kube::{Api, Client, api::ListParams};
 mod http;
 pub mod meter;
 mod pods;
+mod reach;
 mod ready;
 mod rollout;
 mod sql;
@@ -52,6 +53,11 @@ impl KubeWitness {
                 let pods = self.pods.replicas(component).await?;
                 if pods.is_empty() { ABSENT } else { RUNNING }.to_owned()
             }
+            Query::Process { at: Place { unit: Unit::Probe { source }, .. } } => self.probe(source).await?,
+            Query::Reach { at: Place { unit: Unit::Probe { source }, .. }, to } => {
+                return self.reach(ask, source, to).await;
+            }
+            Query::Reach { .. } => return Err(Trouble::refused(ask, "it is asked of a probe")),
             Query::Process { at } => self.process(ask, at).await?,
             Query::Revision { at } => {
                 let (name, component) = self.component(ask, at)?;

@@ -1,6 +1,6 @@
 //! The pods of a namespace, as a watch of the API server tells them. Nothing is asked again and again.
 
-use std::{collections::BTreeMap, future, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, future, net::IpAddr, sync::Arc, time::Duration};
 
 use futures_util::StreamExt;
 use gauntlet_core::{
@@ -35,6 +35,7 @@ pub(super) struct Replica {
     /// Its environment, as far as it is plain text.
     pub(super) env: BTreeMap<String, Option<String>>,
     pub(super) image: Option<String>,
+    pub(super) address: Option<IpAddr>,
     ports: BTreeMap<String, u16>,
 }
 
@@ -92,6 +93,7 @@ impl Replica {
             node: spec.and_then(|spec| spec.node_name.clone()).unwrap_or_default(),
             id: id.map(|(_, id)| id.to_owned()),
             env: env.map(|entry| (entry.name.clone(), entry.value.clone())).collect(),
+            address: pod.status.as_ref().and_then(|status| status.pod_ip.as_ref()?.parse().ok()),
             image: own.and_then(|one| one.image.clone()),
             ports: own.into_iter().flat_map(ports).collect(),
         }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use gauntlet_core::{
     evidence::{Event, LoadCounts, Side, What},
     plan::Plan,
+    proof::Reading,
     step::StepId,
 };
 use serde::Serialize;
@@ -129,6 +130,9 @@ impl Titles {
             }
             What::Setting { component, ask, must, is } => {
                 (MomentKind::SetUp, format!("{component}: {ask} is {is:?}, must be {must:?}"))
+            }
+            What::Reached { from, seen } => {
+                (MomentKind::SetUp, format!("reached from {from}: {}", Reading::of_reach(seen).0))
             }
             What::LoadBegan => (MomentKind::Load, "the load began".into()),
             What::LoadEnded(counts) => (MomentKind::Load, load_ended(counts)),
