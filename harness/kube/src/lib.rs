@@ -24,6 +24,7 @@ pub mod cluster;
 pub mod deploy;
 mod desk;
 pub mod documents;
+mod events;
 pub mod expired;
 pub mod eye;
 mod forward;

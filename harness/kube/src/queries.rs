@@ -15,6 +15,7 @@ use kube::{Api, Client, api::ListParams};
 use crate::{
     KubeWitness,
     deploy::{self, Around, logs},
+    events,
     pods::{self, Replica},
     site::Site,
     told::within,
@@ -44,6 +45,8 @@ impl KubeQueries {
         let secrets = self.secrets().await?;
         let failed = |error: std::io::Error| Trouble::failed(&what, error);
         fs::create_dir_all(into).map_err(failed)?;
+        let events = events::told(&self.client, &self.site.namespace).await?;
+        logs::write(&into.join("events.log"), &events, &secrets).map_err(failed)?;
         for component in self.system.components.keys() {
             for (replica, index) in self.replicas(component).await?.iter().zip(1u16..) {
                 for previous in [false, true] {
