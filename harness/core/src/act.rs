@@ -36,6 +36,14 @@ pub enum Act {
         /// What they are to run.
         revision: Revision,
     },
+    /// Tells a component how many replicas it is to have. Those that go are asked to end; which ones is the target's
+    /// choice.
+    Scale {
+        /// The component, as a unit.
+        unit: Unit,
+        /// How many.
+        replicas: u16,
+    },
 }
 
 /// What a component is to run: the system file as it stands, or with named changes.
@@ -116,6 +124,8 @@ pub enum Ability {
     Pause,
     /// Roll a component out anew with other settings, program or image.
     Configure,
+    /// Change how many replicas a component has.
+    Scale,
     /// Open connections from the place of a component.
     Probe,
 }
@@ -166,7 +176,7 @@ impl Act {
     /// The unit that this act changes: two steps never hold one unit at the same time.
     pub fn unit(&self) -> &Unit {
         match self {
-            Act::Start { unit } | Act::Configure { unit, .. } => unit,
+            Act::Start { unit } | Act::Configure { unit, .. } | Act::Scale { unit, .. } => unit,
             Act::Stop { at } | Act::Signal { at, .. } => &at.unit,
         }
     }
@@ -181,6 +191,7 @@ impl Act {
             Act::Signal { signal: Signal::Kill | Signal::Terminate | Signal::Interrupt, .. } => Ability::Kill,
             Act::Signal { signal: Signal::Pause | Signal::Resume, .. } => Ability::Pause,
             Act::Configure { .. } => Ability::Configure,
+            Act::Scale { .. } => Ability::Scale,
         }
     }
 }
@@ -212,6 +223,7 @@ impl fmt::Display for Act {
             Act::Stop { at } => write!(f, "stop {at}"),
             Act::Signal { at, signal } => write!(f, "{signal} {at}"),
             Act::Configure { unit, revision } => write!(f, "configure {unit} as {}", revision.name),
+            Act::Scale { unit, replicas } => write!(f, "scale {unit} to {replicas}"),
         }
     }
 }

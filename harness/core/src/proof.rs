@@ -43,6 +43,11 @@ pub enum Query {
         /// A statement that answers one value.
         statement: String,
     },
+    /// How many replicas of a component run.
+    Replicas {
+        /// The component as a whole.
+        at: Place,
+    },
     /// Which connections can be opened from a place: of each destination `open`, `refused`, `silent` (no answer in time) or
     /// `unknown` (its name has no address).
     Reach {
@@ -77,7 +82,11 @@ impl Query {
     /// What it asks about.
     pub fn at(&self) -> &Place {
         match self {
-            Self::Process { at } | Self::Ready { at } | Self::Way { at } | Self::Revision { at } => at,
+            Self::Process { at }
+            | Self::Ready { at }
+            | Self::Way { at }
+            | Self::Revision { at }
+            | Self::Replicas { at } => at,
             Self::Sql { at, .. } | Self::Reach { at, .. } => at,
         }
     }
@@ -113,6 +122,7 @@ impl fmt::Display for Query {
             Query::Ready { at } => write!(f, "readiness of {at}"),
             Query::Way { at } => write!(f, "the users' way to {at}"),
             Query::Revision { at } => write!(f, "revision of {at}"),
+            Query::Replicas { at } => write!(f, "replicas of {at}"),
             Query::Reach { at, .. } => write!(f, "reach of the {at}"),
             Query::Sql { at, statement } => write!(f, "`{statement}` at {at}"),
         }

@@ -50,7 +50,7 @@ impl KubeTarget {
     }
 
     async fn prepare_now(&self, act: &Act) -> Result<Prepared, Trouble> {
-        let may_be_idle = matches!(act, Act::Start { .. } | Act::Configure { .. });
+        let may_be_idle = matches!(act, Act::Start { .. } | Act::Configure { .. } | Act::Scale { .. });
         let (act, undo) = match act {
             Act::Start { unit: Unit::Ground } => {
                 let made = ground::prepare(&self.client, &self.system, &self.site).await?;
@@ -80,6 +80,7 @@ impl KubeTarget {
             Act::Configure { unit, revision } => {
                 (act.clone(), self.prepare_configure(act, unit, revision).await?)
             }
+            Act::Scale { unit, replicas } => (act.clone(), self.prepare_scale(act, unit, *replicas).await?),
         };
         let touches = vec![act.unit().clone()];
         let idle = may_be_idle && undo.is_empty();
@@ -139,6 +140,15 @@ impl KubeTarget {
         Ok(if present == *wanted { vec![] } else { vec![back] })
     }
 
+    /// The way back is the number that the workload is told now.
+    async fn prepare_scale(&self, act: &Act, unit: &Unit, wanted: u16) -> Result<Vec<Act>, Trouble> {
+        let workload = self.workload(whole_of(act, unit)?).await?;
+        let workload = workload.ok_or_else(|| Trouble::refused(act, "no workload is labelled so"))?;
+        let present = u16::try_from(workload.replicas).unwrap_or_default();
+        let back = Act::Scale { unit: unit.clone(), replicas: present };
+        Ok(if present == wanted { vec![] } else { vec![back] })
+    }
+
     async fn configure(&self, act: &Act, unit: &Unit, wanted: &Revision) -> Result<(), Trouble> {
         match self.standing(act, unit).await? {
             Some(standing) => standing.configure(&self.client, &self.site.namespace, act, wanted).await,
@@ -171,6 +181,9 @@ impl KubeTarget {
             Act::Stop { at } => self.stop(act, at).await,
             Act::Signal { at, signal } => self.signal(act, at, *signal).await,
             Act::Configure { unit, revision } => self.configure(act, unit, revision).await,
+            Act::Scale { unit, replicas } => {
+                self.scale(act, whole_of(act, unit)?, |_| i32::from(*replicas)).await
+            }
         }
     }
 
@@ -213,7 +226,7 @@ impl KubeTarget {
             return match act {
                 Act::Start { .. } => Err(Trouble::failed(act, "its workload is gone")),
                 // With its workload a replica is gone.
-                Act::Stop { .. } | Act::Signal { .. } | Act::Configure { .. } => Ok(()),
+                Act::Stop { .. } | Act::Signal { .. } | Act::Configure { .. } | Act::Scale { .. } => Ok(()),
             };
         };
         let wanted = to(workload.replicas);
@@ -266,6 +279,13 @@ struct Found {
     last: Unit,
 }
 
+fn whole_of<'a>(act: &Act, unit: &'a Unit) -> Result<&'a Name, Trouble> {
+    match unit {
+        Unit::Component { component } => Ok(component),
+        _ => Err(Trouble::refused(act, "only a component as a whole has a number of replicas")),
+    }
+}
+
 fn whole(act: &Act) -> Trouble {
     Trouble::refused(act, "a component is started replica by replica")
 }
@@ -276,7 +296,8 @@ fn is_pinned(replica: &Replica, object: &Object) -> bool {
 
 /// The most that can be done on any cluster.
 pub fn most() -> BTreeSet<Ability> {
-    BTreeSet::from([Ability::Start, Ability::Kill, Ability::Pause, Ability::Configure, Ability::Probe])
+    use Ability::{Configure, Kill, Pause, Probe, Scale, Start};
+    BTreeSet::from([Start, Kill, Pause, Configure, Scale, Probe])
 }
 
 /// What can be done on this cluster now: signals need an agent on every node, probes a namespace that goes with the run.
@@ -286,7 +307,7 @@ pub async fn abilities(client: Client, provisioned: bool) -> Result<BTreeSet<Abi
     let ready = agents.and_then(|set| set.status).is_some_and(|status| {
         status.number_ready > 0 && status.number_ready == status.desired_number_scheduled
     });
-    let mut can = BTreeSet::from([Ability::Start, Ability::Configure]);
+    let mut can = BTreeSet::from([Ability::Start, Ability::Configure, Ability::Scale]);
     if ready {
         can.extend([Ability::Kill, Ability::Pause]);
         can.extend(provisioned.then_some(Ability::Probe));

@@ -92,7 +92,7 @@ fn pinned(proof: &Proof, acts: &[Act]) -> Proof {
 
 fn place(act: &Act) -> Option<&Place> {
     match act {
-        Act::Start { .. } | Act::Configure { .. } => None,
+        Act::Start { .. } | Act::Configure { .. } | Act::Scale { .. } => None,
         Act::Stop { at } | Act::Signal { at, .. } => Some(at),
     }
 }

@@ -141,7 +141,7 @@ fn absent(proof: &Proof, world: &World) -> Proof {
 fn ended(act: &Act) -> Option<&Unit> {
     match act {
         Act::Stop { at } => Some(&at.unit),
-        Act::Start { .. } | Act::Signal { .. } | Act::Configure { .. } => None,
+        Act::Start { .. } | Act::Signal { .. } | Act::Configure { .. } | Act::Scale { .. } => None,
     }
 }
 
@@ -175,7 +175,7 @@ pub async fn unwind(world: &World, before_ground: impl AsyncFnOnce()) -> Vec<Tro
             if stands(world).await {
                 let first: Vec<Receipt> = rest
                     .into_iter()
-                    .filter(|receipt| !only_configures(receipt))
+                    .filter(|receipt| !only_changes(receipt))
                     .filter(|receipt| world.tempo.one_by_one || !only_stops(receipt))
                     .collect();
                 heal(&first, &hushed(world)).await;
@@ -241,9 +241,10 @@ fn only_stops(receipt: &Receipt) -> bool {
     !receipt.undo.is_empty() && receipt.undo.iter().all(|act| matches!(act, Act::Stop { .. }))
 }
 
-/// Nothing is rolled back that ends with the ground at once.
-fn only_configures(receipt: &Receipt) -> bool {
-    !receipt.undo.is_empty() && receipt.undo.iter().all(|act| matches!(act, Act::Configure { .. }))
+/// Nothing is rolled back, and no replica is brought back, that ends with the ground at once.
+fn only_changes(receipt: &Receipt) -> bool {
+    let change = |act: &Act| matches!(act, Act::Configure { .. } | Act::Scale { .. });
+    !receipt.undo.is_empty() && receipt.undo.iter().all(change)
 }
 
 fn on_ground(receipt: &Receipt) -> bool {

@@ -11,7 +11,7 @@ use std::{
 
 use super::{FaultPlan, RolloutPlan, time_line};
 use crate::{
-    act::Unit,
+    act::{Act, Unit},
     name::Name,
     scenario::Scenario,
     system::System,
@@ -39,7 +39,8 @@ pub(super) fn check(
             faults.iter().map(|(_, other)| other).filter(|other| !std::ptr::eq(*other, fault)),
         );
         let own = units(fault);
-        if let Some((unit, other)) = own.iter().find_map(|unit| held.get(unit).map(|other| (unit, *other))) {
+        let clash = |unit: &&Unit| held.iter().find(|(other, _)| meet(unit, other)).map(|(other, by)| (*other, *by));
+        if let Some((unit, other)) = own.iter().find_map(clash) {
             let what = format!(
                 "`{unit}` is still held by `{}` ({} to {})",
                 other.title,
@@ -57,7 +58,8 @@ pub(super) fn check(
         {
             continue;
         }
-        for (component, mut down) in down(own.iter().chain(held.keys())) {
+        let all = own.iter().map(|unit| (*unit, fault)).chain(held.iter().map(|(unit, by)| (*unit, *by)));
+        for (component, mut down) in down(system, all) {
             down +=
                 rollouts.iter().filter(|(_, rollout)| takes_one(rollout, component, fault.begins)).count();
             let limit = limit(scenario, system, component);
@@ -116,6 +118,12 @@ fn held_at<'a>(
     open.flat_map(|fault| units(fault).into_iter().map(move |unit| (unit, fault))).collect()
 }
 
+/// Whether two units cannot be held at the same time: they are one, or a component as a whole and a replica of it.
+fn meet(one: &Unit, other: &Unit) -> bool {
+    let whole = matches!(one, Unit::Component { .. }) || matches!(other, Unit::Component { .. });
+    one == other || whole && one.component() == other.component()
+}
+
 fn component_of(unit: &Unit) -> Option<&Name> {
     unit.component()
 }
@@ -141,12 +149,30 @@ fn takes_one(rollout: &RolloutPlan, component: &Name, at: Duration) -> bool {
     rollout.component == *component && rollout.begins <= at && at < rollout.ends()
 }
 
-fn down<'a>(units: impl Iterator<Item = &'a &'a Unit>) -> BTreeMap<&'a Name, usize> {
+fn down<'a>(
+    system: &System,
+    units: impl Iterator<Item = (&'a Unit, &'a FaultPlan)>,
+) -> BTreeMap<&'a Name, usize> {
     let mut down = BTreeMap::new();
-    for component in units.filter_map(|unit| component_of(unit)) {
-        *down.entry(component).or_insert(0) += 1;
+    for (unit, fault) in units {
+        if let Some(component) = component_of(unit) {
+            *down.entry(component).or_insert(0) += taken(system, component, fault);
+        }
     }
     down
+}
+
+/// How many replicas a fault takes of a unit: one, or what a component has fewer.
+fn taken(system: &System, component: &Name, fault: &FaultPlan) -> usize {
+    let all = system.components.get(component).map_or(0, |spec| spec.replicas);
+    let acts = fault.track.steps.iter().flat_map(|step| &step.acts);
+    let fewer = acts.filter_map(|act| match act {
+        Act::Scale { unit, replicas } if unit.component() == Some(component) => {
+            Some(usize::from(all.saturating_sub(*replicas)))
+        }
+        _ => None,
+    });
+    fewer.max().unwrap_or(1)
 }
 
 #[cfg(test)]

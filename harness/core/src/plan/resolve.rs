@@ -85,6 +85,7 @@ pub(super) fn word(ability: Ability) -> &'static str {
         Ability::Kill => "kill",
         Ability::Pause => "pause",
         Ability::Configure => "configure",
+        Ability::Scale => "scale",
         Ability::Probe => "probe",
     }
 }

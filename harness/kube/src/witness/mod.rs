@@ -66,6 +66,11 @@ impl KubeWitness {
                 let progress = rollout::progress(&self.client, site, name, ANSWERS_WITHIN).await?;
                 rollout::revision(component, &replicas, progress)
             }
+            Query::Replicas { at } => {
+                let (name, _) = self.component(ask, at)?;
+                let replicas = self.pods.replicas(name).await?;
+                replicas.iter().filter(|replica| replica.id.is_some()).count().to_string()
+            }
             Query::Ready { at } => {
                 let (name, component) = self.component(ask, at)?;
                 match self.replica(name, at).await? {
