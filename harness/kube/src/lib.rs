@@ -49,6 +49,8 @@ mod staged;
 pub mod target;
 mod told;
 pub mod tools;
+#[cfg(test)]
+mod typed;
 pub mod wait;
 pub mod witness;
 mod workload;
