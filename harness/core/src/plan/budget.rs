@@ -192,7 +192,9 @@ mod tests {
     /// What is said of faults, each of one line: kind and component, replica, second, length.
     fn told(faults: &[(&str, u16, u16, u16)], tolerates: &str) -> Vec<String> {
         let line = |(kind, pick, at, lasts): &(&str, u16, u16, u16)| {
-            format!("  - {{ {kind}, pick: [{pick}], at: fault + {at}s, for: {lasts}s }}\n")
+            // Of a scale-in it is how many.
+            let pick = if kind.starts_with("scale-in") { pick.to_string() } else { format!("[{pick}]") };
+            format!("  - {{ {kind}, pick: {pick}, at: fault + {at}s, for: {lasts}s }}\n")
         };
         let faults: String = faults.iter().map(line).collect();
         let text = format!(
@@ -200,7 +202,7 @@ mod tests {
              load: [{{ behaviour: get, arrivals: {{ constant: 10/s }} }}]\nobjectives: [errors < 1%]\n"
         );
         let system = system::read(SYSTEM).unwrap();
-        let abilities = BTreeSet::from([Ability::Start, Ability::Kill, Ability::Pause]);
+        let abilities = BTreeSet::from([Ability::Start, Ability::Kill, Ability::Pause, Ability::Scale]);
         let known = Known { system: &system, target: "any", abilities, slack: Default::default() };
         let planned = plan("x", &scenario::read(text).unwrap(), &known);
         planned.err().unwrap_or_default().into_iter().map(|mistake| mistake.what).collect()
@@ -234,5 +236,15 @@ mod tests {
     fn one_replica_is_held_by_one_fault_at_a_time() {
         let said = told(&[("kill: web", 1, 0, 10), ("pause: web", 1, 12, 5)], "");
         assert_eq!(said, ["`web-1` is still held by `kill web-1` (0s to 15s)"]);
+    }
+
+    #[test]
+    fn a_scale_in_counts_as_many_as_it_takes_and_no_replica_is_held_beside_it() {
+        let one = "tolerates: { web: 1 of 4 }";
+        assert!(told(&[("scale-in: web", 1, 0, 10)], one).is_empty());
+        assert_eq!(told(&[("scale-in: web", 2, 0, 10)], one), ["2 replicas of `web` would be down at 0s; 1 may be"]);
+        let beside = |at| told(&[("scale-in: web", 1, 0, 10), ("pause: web", 2, at, 5)], "");
+        assert_eq!(beside(12), ["`web` is still held by `scale-in web to 3` (0s to 15s)"]);
+        assert!(beside(15).is_empty());
     }
 }
