@@ -14,7 +14,8 @@ fn main() -> ExitCode {
         Options { reports: Path::new(env!("CARGO_TARGET_TMPDIR")).join("reports"), ..Options::default() };
     // What needs a cluster is run by the tests that have one.
     let entries = fs::read_dir(root.join("scenarios")).into_iter().flatten().flatten();
-    let mut all: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(|dir| !dir.ends_with("kube")).collect();
+    let mut all: Vec<PathBuf> =
+        entries.map(|entry| entry.path()).filter(|dir| !dir.ends_with("kube")).collect();
     all.sort();
     all.push(root.join("examples/hello/steady.yml"));
     scenarios::under(&all, &options, &root)

@@ -35,7 +35,8 @@ fn line(event: &Event) -> String {
 
 /// When it happened last. Which field says so depends on who wrote it.
 fn at(event: &Event) -> Option<Timestamp> {
-    let series = event.series.as_ref().and_then(|series| series.last_observed_time.as_ref()).map(|time| time.0);
+    let series =
+        event.series.as_ref().and_then(|series| series.last_observed_time.as_ref()).map(|time| time.0);
     let exact = event.event_time.as_ref().map(|time| time.0);
     let last = event.last_timestamp.as_ref().map(|time| time.0);
     series.or(last).or(exact).or(event.metadata.creation_timestamp.as_ref().map(|time| time.0))
@@ -57,7 +58,9 @@ mod tests {
         };
         let text = lines(vec![
             event(json!({ "lastTimestamp": "2026-01-01T00:00:09Z", "count": 3 })),
-            event(json!({ "eventTime": "2026-01-01T00:00:02.500000Z", "type": "Normal", "reason": "Scheduled" })),
+            event(
+                json!({ "eventTime": "2026-01-01T00:00:02.500000Z", "type": "Normal", "reason": "Scheduled" }),
+            ),
         ]);
         let expected = "2026-01-01T00:00:02Z Normal Scheduled Pod/web-1: probe failed\n\
                         2026-01-01T00:00:09Z Warning Unhealthy Pod/web-1: probe failed (3 times)\n";

@@ -196,7 +196,9 @@ impl Probes<'_> {
     async fn first_pod(&self, source: &Name) -> Result<String, Trouble> {
         let pods: Api<Pod> = Api::namespaced(self.client.clone(), &self.site.namespace);
         let first = pods::list(&pods, self.system, source).await?.into_iter().next();
-        first.map(|replica| replica.pod).ok_or_else(|| Trouble::failed(format!("probe from {source}"), "it has no pod"))
+        first
+            .map(|replica| replica.pod)
+            .ok_or_else(|| Trouble::failed(format!("probe from {source}"), "it has no pod"))
     }
 
     /// The image of the tools on this cluster.

@@ -111,11 +111,14 @@ fn every_manifest_says_only_what_the_types_of_the_api_know() {
 
 #[test]
 fn a_field_that_no_type_has_and_one_of_the_wrong_kind_are_told() {
-    let set = |more: Value| {
-        json!({ "apiVersion": "v1", "kind": "Service", "metadata": { "name": "x" }, "spec": more })
-    };
+    let set = |more: Value| json!({ "apiVersion": "v1", "kind": "Service", "metadata": { "name": "x" }, "spec": more });
     assert_eq!(wrong(&set(json!({ "selecter": { "a": "b" } }))), ["Service x.spec.selecter"]);
     assert_eq!(wrong(&set(json!({ "ports": [{ "port": 80, "targetPort": "http" }] }))), Vec::<String>::new());
-    assert!(wrong(&set(json!({ "ports": [{ "port": "eighty" }] })))[0].starts_with("Service x: invalid type"));
-    assert_eq!(wrong(&json!({ "kind": "Gadget", "metadata": { "name": "x" } })), ["Gadget x: no type is known here for \"Gadget\""]);
+    assert!(
+        wrong(&set(json!({ "ports": [{ "port": "eighty" }] })))[0].starts_with("Service x: invalid type")
+    );
+    assert_eq!(
+        wrong(&json!({ "kind": "Gadget", "metadata": { "name": "x" } })),
+        ["Gadget x: no type is known here for \"Gadget\""]
+    );
 }

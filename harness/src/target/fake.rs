@@ -199,7 +199,9 @@ impl State {
     }
 
     fn scale(&mut self, unit: &Unit, replicas: u16) {
-        let (Some(component), true) = (unit.component(), self.units.contains_key(&Unit::Ground)) else { return };
+        let (Some(component), true) = (unit.component(), self.units.contains_key(&Unit::Ground)) else {
+            return;
+        };
         let replica = |index| Unit::Replica { component: component.clone(), index };
         self.units.retain(|one, _| !matches!(one, Unit::Replica { component: other, index } if other == component && *index > replicas));
         (1..=replicas).map(replica).for_each(|unit| self.start(&unit));
@@ -245,7 +247,13 @@ impl State {
 impl Target for FakeSystem {
     fn abilities(&self) -> Later<'_, BTreeSet<Ability>> {
         Box::pin(async {
-            Ok(BTreeSet::from([Ability::Start, Ability::Kill, Ability::Pause, Ability::Configure, Ability::Scale]))
+            Ok(BTreeSet::from([
+                Ability::Start,
+                Ability::Kill,
+                Ability::Pause,
+                Ability::Configure,
+                Ability::Scale,
+            ]))
         })
     }
 
@@ -285,8 +293,8 @@ impl Target for FakeSystem {
                     (Act::Signal { at: pinned, signal: *signal }, undo)
                 }
             };
-            let idle =
-                matches!(act, Act::Start { .. } | Act::Configure { .. } | Act::Scale { .. }) && undo.is_empty();
+            let idle = matches!(act, Act::Start { .. } | Act::Configure { .. } | Act::Scale { .. })
+                && undo.is_empty();
             Ok(Prepared { act, undo, idle, touches })
         })
     }

@@ -7,7 +7,7 @@ mod causes;
 mod cluster;
 #[path = "../shared/conformance.rs"]
 mod conformance;
-mod connections;
+
 mod deploy;
 mod gate;
 mod outage;

@@ -176,7 +176,7 @@ async fn scales_in_and_back(subject: &Subject<'_>) {
     assert!(there.idle && there.undo.is_empty(), "so many run already: {there:?}");
     let prepared = subject.target.prepare(&scale(before - 1)).await.unwrap();
     assert_eq!(prepared.undo, [scale(before)]);
-    assert_eq!(prepared.touches, [unit.clone()]);
+    assert_eq!(prepared.touches, std::slice::from_ref(&unit));
     subject.sees(count(), &before.to_string()).await;
     subject.apply_all(std::slice::from_ref(&prepared.act)).await;
     subject.sees(count(), &(before - 1).to_string()).await;

@@ -71,7 +71,8 @@ fn told(row: &Reach, seen: &BTreeMap<Destination, String>) -> (State, String) {
     if !wrong.is_empty() {
         return (State::Missed, wrong.join("; "));
     }
-    let reached: Vec<_> = row.wanted.iter().filter(|(_, open)| **open).map(|(to, _)| to.to_string()).collect();
+    let reached: Vec<_> =
+        row.wanted.iter().filter(|(_, open)| **open).map(|(to, _)| to.to_string()).collect();
     let reached = if reached.is_empty() { "nothing".to_owned() } else { reached.join(", ") };
     (State::Met, format!("reaches {reached} and nothing else of the table"))
 }

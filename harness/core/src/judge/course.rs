@@ -302,7 +302,12 @@ mod tests {
         story.plan.faults[0].track.steps[0].acts = vec![Act::Scale { unit, replicas: 2 }];
         let course = course(&story);
         assert!((1..=3).all(|replica| course.held(&name("service"), replica).len() == 1));
-        assert!(course.held(&name("proxy"), 2).iter().all(|stretch| stretch.0 > Story::ZERO_US + Story::HEALED_US));
+        assert!(
+            course
+                .held(&name("proxy"), 2)
+                .iter()
+                .all(|stretch| stretch.0 > Story::ZERO_US + Story::HEALED_US)
+        );
     }
 
     #[test]

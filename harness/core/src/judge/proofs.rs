@@ -69,7 +69,11 @@ impl Proofs {
             What::Phase { name } => self.phases.push(name.clone()),
             What::Interrupted => self.interrupted = true,
             What::Ended => self.ended = true,
-            What::Began(_) | What::Reached { .. } | What::Applied { .. } | What::LoadBegan | What::LoadEnded(_) => {}
+            What::Began(_)
+            | What::Reached { .. }
+            | What::Applied { .. }
+            | What::LoadBegan
+            | What::LoadEnded(_) => {}
         }
     }
 

@@ -16,8 +16,8 @@ use crate::{
     },
     name::Name,
     plan::{
-        Arrivals, Comparison, FaultPlan, GeneratorLimits, LoadPlan, Measure, Objective, Phase, Plan,
-        Reach, Replicas, RolloutPlan, Segment, StepPlan, Stream, load::BehaviourPlan,
+        Arrivals, Comparison, FaultPlan, GeneratorLimits, LoadPlan, Measure, Objective, Phase, Plan, Reach,
+        Replicas, RolloutPlan, Segment, StepPlan, Stream, load::BehaviourPlan,
     },
     proof::{Expect, Proof, Query, Reading},
     seed::Seed,

@@ -39,7 +39,8 @@ pub(super) fn check(
             faults.iter().map(|(_, other)| other).filter(|other| !std::ptr::eq(*other, fault)),
         );
         let own = units(fault);
-        let clash = |unit: &&Unit| held.iter().find(|(other, _)| meet(unit, other)).map(|(other, by)| (*other, *by));
+        let clash =
+            |unit: &&Unit| held.iter().find(|(other, _)| meet(unit, other)).map(|(other, by)| (*other, *by));
         if let Some((unit, other)) = own.iter().find_map(clash) {
             let what = format!(
                 "`{unit}` is still held by `{}` ({} to {})",
@@ -242,7 +243,10 @@ mod tests {
     fn a_scale_in_counts_as_many_as_it_takes_and_no_replica_is_held_beside_it() {
         let one = "tolerates: { web: 1 of 4 }";
         assert!(told(&[("scale-in: web", 1, 0, 10)], one).is_empty());
-        assert_eq!(told(&[("scale-in: web", 2, 0, 10)], one), ["2 replicas of `web` would be down at 0s; 1 may be"]);
+        assert_eq!(
+            told(&[("scale-in: web", 2, 0, 10)], one),
+            ["2 replicas of `web` would be down at 0s; 1 may be"]
+        );
         let beside = |at| told(&[("scale-in: web", 1, 0, 10), ("pause: web", 2, at, 5)], "");
         assert_eq!(beside(12), ["`web` is still held by `scale-in web to 3` (0s to 15s)"]);
         assert!(beside(15).is_empty());

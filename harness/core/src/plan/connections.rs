@@ -64,9 +64,13 @@ pub(super) fn connections(book: &mut Book<'_>, scenario: &Scenario, known: &Know
     let sources = sources(known.system, kube);
     for (to, from) in &scenario.connections {
         let path = format!("connections.{to}");
-        book.keep(&path, destination(known.system, kube, to).map_err(|mistake| Mistake { of_key: true, ..mistake }));
+        book.keep(
+            &path,
+            destination(known.system, kube, to).map_err(|mistake| Mistake { of_key: true, ..mistake }),
+        );
         if from.is_empty() {
-            let what = format!("nobody may reach `{to}`, so nothing would show that it can be reached at all");
+            let what =
+                format!("nobody may reach `{to}`, so nothing would show that it can be reached at all");
             let mend = "name who may, if only a stranger of `kube.strangers`, or `all`";
             book.say(Mistake::at(&path, what).mend(mend));
         }
@@ -172,13 +176,17 @@ mod tests {
         scraper: dns+ store:sql- web:http+
         ");
         let steps: Vec<_> = plan.set_up.steps.iter().map(|step| step.title.as_str()).collect();
-        assert_eq!(steps[3..], ["probe from store", "probe from web", "probe from nobody", "probe from scraper"]);
+        assert_eq!(
+            steps[3..],
+            ["probe from store", "probe from web", "probe from nobody", "probe from scraper"]
+        );
         assert!(plan.needs.contains(&Ability::Probe));
     }
 
     #[test]
     fn what_differs_is_told_both_ways_and_what_was_not_looked_at_is_not_closed() {
-        let plan = planned("  store:sql: [web]\n  web:http: [nobody]\n", &[Ability::Start, Ability::Probe]).unwrap();
+        let plan =
+            planned("  store:sql: [web]\n  web:http: [nobody]\n", &[Ability::Start, Ability::Probe]).unwrap();
         let web = plan.connections.iter().find(|row| row.from.as_str() == "web").unwrap();
         let seen = |pairs: &[(&str, &str)]| {
             pairs.iter().map(|(to, seen)| (to.parse().unwrap(), (*seen).to_owned())).collect()
@@ -198,7 +206,7 @@ mod tests {
         insta::assert_snapshot!(planned(good, &[Ability::Start]).unwrap_err(), @"x.yml:4:1: the target any cannot open connections from a component's place; take `--target kube` without `--namespace`, on a cluster with the tools (`gauntlet cluster install`)");
         insta::assert_snapshot!(told("  store:sql: [web]\n"), @"x.yml:4:1: who may reach `web:http` is not said; add `web:http: [SOURCE]`");
         insta::assert_snapshot!(told("  store:sql: [wbe]\n  web:http: [nobody]\n"), @"x.yml:5:15: unknown source `wbe`; did you mean `web`?");
-        insta::assert_snapshot!(told("  store:sql: [web]\n  web:http: []\n"), @"x.yml:6:13: nobody may reach `web:http`, so nothing would show that it can be reached at all; name who may, if only a stranger of `kube.strangers`, or `all`");
+        insta::assert_snapshot!(told("  store:sql: [web]\n  web:http: []\n"), @"x.yml:6:3: nobody may reach `web:http`, so nothing would show that it can be reached at all; name who may, if only a stranger of `kube.strangers`, or `all`");
         insta::assert_snapshot!(told("  store:sql: [web]\n  web:http: [web]\n  dsn: [all]\n"), @"x.yml:7:3: unknown destination `dsn`; did you mean `dns`?");
     }
 }

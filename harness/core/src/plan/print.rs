@@ -140,7 +140,8 @@ fn connections(out: &mut Lines, plan: &Plan) {
     }
     out.title("connections, tried before the load; what is not named must be closed");
     for row in &plan.connections {
-        let open: Vec<_> = row.wanted.iter().filter(|(_, open)| **open).map(|(to, _)| to.to_string()).collect();
+        let open: Vec<_> =
+            row.wanted.iter().filter(|(_, open)| **open).map(|(to, _)| to.to_string()).collect();
         let open = if open.is_empty() { "nothing".to_owned() } else { open.join(", ") };
         out.line(1, format!("{:<12} reaches {open}, of {}", row.from, row.wanted.len()));
     }

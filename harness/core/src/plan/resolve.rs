@@ -6,8 +6,8 @@ use std::{
 };
 
 use super::{
-    GeneratorLimits, Known, Measure, Objective, Plan, Replicas, budget, connections, faults, judged, mix, rollouts,
-    time_line,
+    GeneratorLimits, Known, Measure, Objective, Plan, Replicas, budget, connections, faults, judged, mix,
+    rollouts, time_line,
 };
 use crate::{
     act::{Ability, Unit},

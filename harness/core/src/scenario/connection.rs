@@ -40,10 +40,9 @@ impl FromStr for Destination {
         let wrong = |_| NotADestination(text.to_owned());
         match text.split_once(':') {
             None => Ok(Self { name: text.parse().map_err(wrong)?, port: None }),
-            Some((name, port)) => Ok(Self {
-                name: name.parse().map_err(wrong)?,
-                port: Some(port.parse().map_err(wrong)?),
-            }),
+            Some((name, port)) => {
+                Ok(Self { name: name.parse().map_err(wrong)?, port: Some(port.parse().map_err(wrong)?) })
+            }
         }
     }
 }

@@ -66,7 +66,8 @@ impl KubeWitness {
         let last = self.pods.replicas(&to.name).await?.pop();
         let last = last.ok_or_else(|| Trouble::failed(ask, format!("{} has no pod", to.name)))?;
         let number = last.port(port).map_err(|why| Trouble::refused(ask, why))?;
-        let address = last.address.ok_or_else(|| Trouble::failed(ask, format!("{} has no address", last.pod)))?;
+        let address =
+            last.address.ok_or_else(|| Trouble::failed(ask, format!("{} has no address", last.pod)))?;
         Ok(SocketAddr::new(address, number).to_string())
     }
 }
@@ -80,7 +81,9 @@ fn status(pod: &Pod) -> Option<ContainerStatus> {
 
 fn told(status: &ContainerStatus) -> String {
     let state = status.state.clone().unwrap_or_default();
-    let why = |reason: Option<String>, word: &str| reason.map_or(word.to_owned(), |reason| format!("{word}: {reason}"));
+    let why = |reason: Option<String>, word: &str| {
+        reason.map_or(word.to_owned(), |reason| format!("{word}: {reason}"))
+    };
     match (state.running, state.waiting, state.terminated) {
         (Some(_), _, _) => RUNNING.to_owned(),
         (None, Some(waiting), _) => why(waiting.reason, "waiting"),
@@ -101,9 +104,7 @@ mod tests {
 
     #[test]
     fn a_probe_is_found_beside_the_containers_of_a_pod_or_alone() {
-        let one = |name: &str, state: serde_json::Value| {
-            json!([{ "name": name, "image": "i", "imageID": "i", "ready": true, "restartCount": 0, "state": state }])
-        };
+        let one = |name: &str, state: serde_json::Value| json!([{ "name": name, "image": "i", "imageID": "i", "ready": true, "restartCount": 0, "state": state }]);
         let beside = pod(json!({
             "containerStatuses": one("web", json!({ "running": {} })),
             "ephemeralContainerStatuses": one("gauntlet-probe", json!({ "waiting": { "reason": "ErrImageNeverPull" } })),

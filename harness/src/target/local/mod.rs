@@ -32,7 +32,7 @@ use self::{
     replica::Local,
     roll::{Roll, Rolls},
 };
-use crate::layout::Layout;
+use crate::layout::{Layout, Replica};
 
 /// The machine that the harness runs on.
 #[derive(Debug, Clone)]
