@@ -14,6 +14,7 @@ use serde::Serialize;
 use crate::journal::{Recorded, table::AUDIT_STEP};
 
 mod behaviours;
+mod connections;
 mod faults;
 mod generator;
 mod phases;
@@ -23,6 +24,7 @@ mod series;
 mod timeline;
 
 pub use behaviours::BehaviourStory;
+pub use connections::ConnectionStory;
 pub use faults::{FaultStory, ProofStory};
 pub use generator::GeneratorStory;
 pub use phases::{PhaseStory, Quantiles};
@@ -70,6 +72,9 @@ pub struct Story {
     /// The rollouts, in the order of the plan.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub rollouts: Vec<FaultStory>,
+    /// Who reached what, before the load began.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub connections: Vec<ConnectionStory>,
     /// The behaviours: their shares of the load, and how they fared in the judged phases.
     pub behaviours: Vec<BehaviourStory>,
     /// What the generator says of itself.
@@ -143,6 +148,7 @@ impl Story {
             phases: plan.phases.iter().map(|phase| PhaseStory::of(phase, &rows)).collect(),
             faults: faults::fold(plan, recorded.events(), clock),
             rollouts: faults::rollouts(plan, recorded.events(), clock),
+            connections: connections::fold(plan, recorded.events()),
             behaviours: behaviours::fold(plan, &rows),
             generator: generator::fold(plan, recorded.events(), &rows),
             settings: timeline::settings(recorded.events()),
