@@ -12,6 +12,7 @@ mod addon;
 mod diagnose;
 mod images;
 mod install;
+pub(crate) mod nodes;
 pub(crate) mod program;
 mod progress;
 mod status;
