@@ -10,7 +10,7 @@ pub struct Cause {
     /// What a person does about it.
     pub mend: &'static str,
     /// Whether waiting helps no more.
-    pub(super) hopeless: bool,
+    pub(crate) hopeless: bool,
     told: &'static [&'static str],
 }
 

@@ -27,6 +27,7 @@ use crate::{eye, lines::Lines, site::Site, told::within};
 const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
 const ABSENT: &str = "absent";
 const RUNNING: &str = "running";
+const WAITING: &str = "waiting";
 
 /// Sees one run's pods.
 pub struct KubeWitness {
@@ -108,10 +109,10 @@ impl KubeWitness {
         let (name, _) = self.component(ask, at)?;
         let (id, node) = match &at.object {
             Some(object) => named(object).ok_or_else(|| Trouble::refused(ask, "no container is named so"))?,
-            None => match self.replica(name, at).await?.map(|replica| (replica.id, replica.node)) {
-                None => return Ok(ABSENT.to_owned()),
-                Some((None, _)) => return Ok(ABSENT.to_owned()),
-                Some((Some(id), node)) => (id, node),
+            None => match self.replica(name, at).await? {
+                Some(Replica { id: Some(id), node, .. }) => (id, node),
+                Some(Replica { held: Some(why), .. }) => return Ok(format!("{WAITING}: {why}")),
+                _ => return Ok(ABSENT.to_owned()),
             },
         };
         let question = eye::Question { containers: BTreeSet::from([id.clone()]) };
