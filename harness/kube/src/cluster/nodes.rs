@@ -34,7 +34,7 @@ pub(crate) async fn unready_of(client: &Client, names: &BTreeSet<String>) -> Vec
 }
 
 /// Which nodes hold pods up: those that carry one of them and are not ready, and where a pod has none yet, all that are
-/// not ready.
+/// not ready or take no pods.
 pub(crate) async fn holding_up(client: &Client, pods: &[Pod]) -> Vec<String> {
     let carriers: BTreeSet<String> = pods.iter().filter_map(carrier).collect();
     if pods.iter().all(|pod| carrier(pod).is_some()) {
@@ -44,7 +44,7 @@ pub(crate) async fn holding_up(client: &Client, pods: &[Pod]) -> Vec<String> {
         tracing::debug!("{trouble}");
         vec![]
     });
-    all.iter().filter_map(unready).collect()
+    all.iter().filter_map(|node| unready(node).or_else(|| cordoned(node))).collect()
 }
 
 /// The node that a pod is on.
@@ -61,6 +61,11 @@ pub(crate) fn is_ready(node: &Node) -> bool {
 pub(crate) fn unready(node: &Node) -> Option<String> {
     let Machine { unready, since } = machine(node);
     unready.map(|why| format!("node {} is not ready since {since}: {why}", name(node)))
+}
+
+fn cordoned(node: &Node) -> Option<String> {
+    let closed = node.spec.as_ref().and_then(|spec| spec.unschedulable).unwrap_or(false);
+    closed.then(|| format!("node {} is cordoned: it takes no pods", name(node)))
 }
 
 /// How it is.
@@ -100,7 +105,7 @@ mod tests {
     use k8s_openapi::api::core::v1::Node;
     use serde_json::{Value, from_value, json};
 
-    use super::{carrier, is_ready, machine, runs, unready};
+    use super::{carrier, cordoned, is_ready, machine, runs, unready};
 
     fn node(status: Value) -> Node {
         from_value(json!({ "metadata": { "name": "worker" }, "status": status })).unwrap()
@@ -124,6 +129,18 @@ mod tests {
         assert!(is_ready(&well) && unready(&well).is_none());
         assert_eq!(machine(&well).since, "2026-01-02T03:04:05Z");
         assert!(unready(&node(json!({}))).unwrap().ends_with("never reported"));
+    }
+
+    #[test]
+    fn a_cordoned_node_says_so() {
+        let cordon = |closed: bool| -> Option<String> {
+            cordoned(
+                &from_value(json!({ "metadata": { "name": "a" }, "spec": { "unschedulable": closed } }))
+                    .unwrap(),
+            )
+        };
+        assert_eq!(cordon(true).unwrap(), "node a is cordoned: it takes no pods");
+        assert_eq!((cordon(false), cordoned(&node(json!({})))), (None, None));
     }
 
     #[test]
