@@ -44,6 +44,8 @@ pub(super) async fn prove(world: &World, proof: &Proof, patience: Duration) -> R
                     last = if last == held { held } else { format!("{last}, {held}") };
                 }
             }
+            // Time mends what is late, not what is wrong.
+            Ok(Err(refused @ Trouble::Refused { .. })) => return Err(refused),
             Ok(Err(trouble)) => last = trouble.to_string(),
             Err(_) => {}
         }
@@ -128,6 +130,17 @@ mod tests {
         let witness = Arc::new(HeldUntil(Instant::now() + Duration::from_secs(held)));
         let world = World { witness, ..world(&Arc::new(FakeSystem::default()), Arc::new(Deaf)) };
         prove(&world, &proof, Duration::from_secs(patience)).await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_refused_is_not_asked_again() {
+        let place = Place::replica(&"service".parse().unwrap(), 1);
+        let ask = Query::Sql { at: place, statement: "select 1".into() };
+        let proof = Proof { ask, expect: Expect::Is("1".into()), within: Duration::from_secs(30) };
+        let (world, began) = (world(&Arc::new(FakeSystem::default()), Arc::new(Deaf)), Instant::now());
+        let told = prove(&world, &proof, Duration::ZERO).await.unwrap_err().to_string();
+        assert!(told.ends_with("refused: the fake has no database"), "{told}");
+        assert!(began.elapsed().is_zero());
     }
 
     fn process(at: Place) -> Query {

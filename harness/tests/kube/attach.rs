@@ -69,6 +69,48 @@ fn on(system: &Path) -> String {
     QUIET.replace("SYSTEM", system.to_str().unwrap())
 }
 
+/// The reference system with another node port; its file still names that of the first.
+fn second(dir: &Path) -> std::path::PathBuf {
+    let overlay = dir.join("overlay");
+    fs::create_dir(&overlay).unwrap();
+    let up = "../".repeat(overlay.components().count() - 1);
+    let base = root().join("deploy/overlays/kind");
+    let base = format!("{up}{}", base.strip_prefix("/").unwrap().display());
+    let port = r#"[{"op": "replace", "path": "/spec/ports/0/nodePort", "value": 30081}]"#;
+    let patch = format!("patches: [{{ target: {{ kind: Service, name: ingress }}, patch: '{port}' }}]\n");
+    fs::write(overlay.join("kustomization.yml"), format!("resources: [{base}]\n{patch}")).unwrap();
+    let text = fs::read_to_string(reference()).unwrap();
+    let data = root().join("service/oracle/questions.json").display().to_string();
+    let text = text
+        .replace("kind: overlays/kind, production: overlays/production", "other: overlay")
+        .replace("namespaces: [causal]", "namespaces: [causal, causal-2]")
+        .replace("../service/oracle/questions.json", &data);
+    let file = dir.join("system.yml");
+    fs::write(&file, text).unwrap();
+    file
+}
+
+#[test]
+#[ignore = "needs a cluster: make test-kube"]
+fn a_way_to_another_deployment_is_told_with_both_names_and_the_mend_works() {
+    let dir = tempfile::tempdir_in("/var/tmp").unwrap();
+    let other = second(dir.path());
+    let _one = Deployed::new("causal", &reference());
+    let _two = Deployed::new("causal-2", &other);
+    let stage = Stage::new();
+    let begun = Instant::now();
+    let ended = stage.run(&on(&other), &attached("causal-2", &[]));
+    assert_eq!(ended.code, 4, "{}", ended.text);
+    for word in ["answered by causal/service-", "not a pod of causal-2", "127.0.0.1:30080", "--endpoint"] {
+        assert!(ended.text.contains(word), "no {word:?} in {}", ended.text);
+    }
+    assert!(begun.elapsed() < Duration::from_secs(30), "it was waited for what no waiting mends");
+    let stage = Stage::new();
+    let ended = stage.run(&on(&other), &attached("causal-2", &["--endpoint", "127.0.0.1:30081"]));
+    assert_eq!(ended.code, 0, "{}", ended.text);
+    assert_eq!(left(), Vec::<String>::new());
+}
+
 #[test]
 #[ignore = "needs a cluster: make test-kube"]
 fn a_run_names_images_nodes_and_versions() {

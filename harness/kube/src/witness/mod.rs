@@ -19,6 +19,7 @@ mod pods;
 mod ready;
 mod rollout;
 mod sql;
+mod way;
 
 use self::pods::{Pods, Replica};
 use crate::{eye, lines::Lines, site::Site, told::within};
@@ -73,7 +74,7 @@ impl KubeWitness {
                 let kube = self.system.kube.as_ref();
                 let kube =
                     kube.ok_or_else(|| Trouble::refused(ask, "the system file has no `kube` section"))?;
-                ready::by_the_way(&component.ready, &kube.endpoint).await
+                self.way(ask, component, &kube.endpoint).await?
             }
             Query::Sql { at, statement } => {
                 let (name, component) = self.component(ask, at)?;

@@ -57,13 +57,22 @@ impl Pods {
         Self { store, system, watching: tokio::spawn(watched).abort_handle() }
     }
 
-    /// A component's replicas: by age, then by name. A pod that leaves is none any more.
-    pub(super) async fn replicas(&self, component: &Name) -> Result<Vec<Replica>, Trouble> {
-        let what = format!("see the pods of {component}");
+    async fn listed(&self, what: &str) -> Result<(), Trouble> {
         let listed = timeout(LISTED_WITHIN, self.store.wait_until_ready()).await;
         let listed =
-            listed.map_err(|_| Trouble::failed(&what, format!("not listed within {LISTED_WITHIN:?}")))?;
-        listed.map_err(|error| Trouble::failed(&what, error))?;
+            listed.map_err(|_| Trouble::failed(what, format!("not listed within {LISTED_WITHIN:?}")))?;
+        listed.map_err(|error| Trouble::failed(what, error))
+    }
+
+    /// Whether there is a pod of that name, of whatever component. One that leaves still answers.
+    pub(super) async fn has(&self, name: &str) -> Result<bool, Trouble> {
+        self.listed(&format!("see whether {name} is a pod")).await?;
+        Ok(self.store.state().iter().any(|pod| pod.metadata.name.as_deref() == Some(name)))
+    }
+
+    /// A component's replicas: by age, then by name. A pod that leaves is none any more.
+    pub(super) async fn replicas(&self, component: &Name) -> Result<Vec<Replica>, Trouble> {
+        self.listed(&format!("see the pods of {component}")).await?;
         let said = self.system.components.get(component).and_then(|component| component.kube.as_ref());
         let (select, container) = pods(component, said);
         let mut pods: Vec<Arc<Pod>> =
