@@ -21,7 +21,8 @@ pub struct Proof {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Query {
-    /// The state of the process tree: `running`, `paused` or `absent`. A pinned place asks for that very object.
+    /// The state of the process tree: `running`, `paused` or `absent`; `waiting: WHY` where the place itself starts it
+    /// later. A pinned place asks for that very object.
     Process {
         /// Whose processes.
         at: Place,

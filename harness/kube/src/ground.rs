@@ -1,6 +1,6 @@
 //! The ground of a run: a namespace of its own with everything of the system but its pods, and the end of it all.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use gauntlet_core::{
     port::Trouble,
@@ -16,9 +16,11 @@ use kube::{
 };
 
 use crate::{
+    cluster::nodes,
     deploy::Placing,
     manifests::{self, Rendered},
     patience::{ask, ask_gone},
+    pods,
     probes::Probes,
     site::{EXPIRES, Mode, RUN_LABEL, Site},
 };
@@ -31,7 +33,10 @@ pub(crate) async fn prepare(client: &Client, system: &System, site: &Site) -> Re
     let namespace = namespace(client, site).await?;
     let what = format!("start ground in namespace {}", site.namespace);
     match (&site.mode, namespace) {
-        (Mode::Attach, Some(_)) => Ok(true),
+        (Mode::Attach, Some(_)) => match held_up(client, system, site).await? {
+            why if why.is_empty() => Ok(true),
+            why => Err(Trouble::failed(what, why.join("; "))),
+        },
         (Mode::Attach, None) => Err(Trouble::failed(what, "there is no such namespace")),
         (Mode::Provision { .. }, Some(there)) if marked(&there, site) => Ok(true),
         (Mode::Provision { .. }, Some(_)) => {
@@ -43,6 +48,17 @@ pub(crate) async fn prepare(client: &Client, system: &System, site: &Site) -> Re
             Ok(false)
         }
     }
+}
+
+/// Which nodes that carry the system are not ready: what runs there cannot be tested, however long one waits.
+async fn held_up(client: &Client, system: &System, site: &Site) -> Result<Vec<String>, Trouble> {
+    let api: Api<Pod> = Api::namespaced(client.clone(), &site.namespace);
+    let mut carriers = BTreeSet::new();
+    for component in system.components.keys() {
+        carriers.extend(pods::list(&api, system, component).await?.into_iter().map(|replica| replica.node));
+    }
+    carriers.remove("");
+    Ok(nodes::unready_of(client, &carriers).await)
 }
 
 /// Makes the namespace, the generated Secret, and all objects; workloads are told to have no pods yet.

@@ -8,7 +8,7 @@
 //! - [`tools`](mod@tools): the objects that bring agents, eyes and the janitor into a cluster; [`deploy`]: a system that stays
 //! - [`documents`], [`apply`], [`wait`]: objects are read from manifests, put into a cluster, taken out; rollouts awaited
 //! - [`site`]: where a run stands; [`target`] acts there, [`witness`] sees; [`ledger`], [`hold`]: what is in force, who holds it
-//! - [`cluster`]: kind clusters of this machine, and the tools on any cluster
+//! - [`cluster`]: kind clusters of this machine; nodes, and the tools on any cluster
 //! - [`members`]: the sidecar that keeps an HAProxy's servers equal to the endpoints of a Service
 //!
 //! Invariants:

@@ -1,9 +1,16 @@
 //! What a cluster answers of a run: where it is reached, what it logged, what it measures.
 
-use std::{collections::BTreeMap, fs, path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use gauntlet_core::{
     act::Unit,
+    evidence::Surroundings,
     name::Name,
     port::{Later, Meter, Queries, Trouble},
     secrets::Secrets,
@@ -14,6 +21,7 @@ use kube::{Api, Client, api::ListParams};
 
 use crate::{
     KubeWitness,
+    cluster::nodes,
     deploy::{self, Around, logs},
     events,
     pods::{self, Replica},
@@ -22,6 +30,8 @@ use crate::{
     wait::reasons,
     witness::meter::KubeMeter,
 };
+
+mod surroundings;
 
 /// How long one question may take.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(10);
@@ -32,12 +42,14 @@ pub struct KubeQueries {
     system: Arc<System>,
     site: Arc<Site>,
     witness: Arc<KubeWitness>,
+    /// The nodes that carried a pod when they were looked at.
+    carriers: Mutex<BTreeSet<String>>,
 }
 
 impl KubeQueries {
     /// Answers for one run; metrics are seen by its witness.
     pub fn new(client: Client, system: Arc<System>, site: Arc<Site>, witness: Arc<KubeWitness>) -> Self {
-        Self { client, system, site, witness }
+        Self { client, system, site, witness, carriers: Mutex::default() }
     }
 
     async fn collect(&self, into: &Path) -> Result<(), Trouble> {
@@ -53,7 +65,12 @@ impl KubeQueries {
                     if previous && replica.restarts == 0 {
                         continue;
                     }
-                    let Some(text) = self.log(replica, previous, None).await? else { continue };
+                    // Of a node that is away no log can be had; the others are kept all the same.
+                    let text = match self.log(replica, previous, None).await {
+                        Ok(None) => continue,
+                        Ok(Some(text)) => text,
+                        Err(trouble) => format!("{trouble}\n"),
+                    };
                     let ending = if previous { "previous.log" } else { "log" };
                     let file = into.join(format!("{component}-{index}.{ending}"));
                     logs::write(&file, &text, &secrets).map_err(failed)?;
@@ -87,11 +104,22 @@ impl KubeQueries {
         Api::namespaced(self.client.clone(), &self.site.namespace)
     }
 
-    /// What a pod waits for.
+    /// What a pod waits for, and which node holds it up.
     async fn waits(&self, replica: &Replica) -> Result<Vec<String>, Trouble> {
         let what = format!("look at {}", replica.pod);
         let pod = within(ANSWERED_WITHIN, what, self.pods().get_opt(&replica.pod)).await?;
-        Ok(pod.map(|pod| reasons(&pod)).unwrap_or_default())
+        let Some(pod) = pod else { return Ok(vec![]) };
+        let mut why = reasons(&pod);
+        why.extend(nodes::holding_up(&self.client, &[pod]).await);
+        Ok(why)
+    }
+
+    async fn look_around(&self) -> Result<Surroundings, Trouble> {
+        let carriers = || self.carriers.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = carriers().clone();
+        let seen = surroundings::look(&self.client, &self.system, &self.site, before).await?;
+        carriers().extend(seen.machines.keys().cloned());
+        Ok(seen)
     }
 
     /// Why a component has no such pod: what its controllers were refused, such as by a quota.
@@ -157,6 +185,10 @@ impl Queries for KubeQueries {
             let around = Around { kubeconfig, context, namespace: &site.namespace, system };
             deploy::bundle(&self.client, around, into).await.map(|()| true)
         })
+    }
+
+    fn surroundings(&self) -> Later<'_, Surroundings> {
+        Box::pin(self.look_around())
     }
 
     fn last_words<'a>(&'a self, unit: &'a Unit, lines: usize) -> Later<'a, Option<String>> {

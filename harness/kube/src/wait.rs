@@ -21,7 +21,10 @@ use kube::{
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
-use crate::told::{told, within};
+use crate::{
+    cluster::nodes,
+    told::{told, within},
+};
 
 /// How long it may take to ask why.
 const ASK: Duration = Duration::from_secs(5);
@@ -107,11 +110,11 @@ async fn waiting(client: &Client, namespace: &str, selector: &LabelSelector) -> 
         .collect();
     let more = lines.len().saturating_sub(3);
     lines.truncate(3);
-    match (lines.is_empty(), more) {
-        (true, _) => format!("none of its {} pods says why", pods.len()),
-        (false, 0) => lines.join("; "),
-        (false, more) => format!("{}; and {more} more", lines.join("; ")),
+    if more > 0 {
+        lines.push(format!("and {more} more"));
     }
+    lines.extend(nodes::holding_up(client, &pods).await);
+    if lines.is_empty() { format!("none of its {} pods says why", pods.len()) } else { lines.join("; ") }
 }
 
 /// Why a pod is not ready; nothing when it is.

@@ -114,7 +114,7 @@ async fn gone(receipt: &Receipt, removed: &BTreeSet<&Unit>, world: &World) -> Ve
     let mut here = vec![];
     for proof in &receipt.gone {
         let proof = if is_removed(proof, removed) { absent(proof, world) } else { proof.clone() };
-        match prove(world, &proof).await {
+        match prove(world, &proof, world.tempo.held).await {
             Ok(reading) => {
                 let (step, proof) = (receipt.step.clone(), format!("{} {}", proof.ask, proof.expect));
                 world.say(What::Proved { step, side: Side::Gone, proof, reading });

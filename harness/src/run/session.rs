@@ -8,7 +8,7 @@ use std::{
 };
 
 use gauntlet_core::{
-    evidence::{Began, JOURNAL_FORMAT, TroubleKind, What},
+    evidence::{Began, JOURNAL_FORMAT, Surroundings, TroubleKind, What},
     outcome::Outcome,
     plan::load::LoadJob,
     port::Queries,
@@ -41,6 +41,8 @@ use crate::{
 const LAST_LINES: usize = 5;
 /// How long the way back may wait for diagnostics.
 const DIAGNOSED_WITHIN: Duration = Duration::from_secs(60);
+/// How long a look around may take: the load waits for it, and the way back.
+const LOOKED_WITHIN: Duration = Duration::from_secs(30);
 
 /// A run that has a journal, a ledger and a watchdog.
 struct Session {
@@ -191,6 +193,7 @@ async fn act(session: Arc<Session>) {
         Ok(job) => job,
         Err(why) => return session.trouble(TroubleKind::Load, why),
     };
+    session.look_around().await;
     let dir = session.load_dir();
     let load = tokio::select! {
         load = Load::begin(&job, &dir) => load,
@@ -200,6 +203,8 @@ async fn act(session: Arc<Session>) {
         Ok(load) => {
             let meter = session.queries.meter(&session.ready.plan.metrics);
             play(&session.ready.plan, load, meter, &session.world, &session.recorder, &session.stop).await;
+            // Before the way back: with it goes what ran.
+            session.look_around().await;
         }
         Err(error) => session.trouble(TroubleKind::Load, chain(&error)),
     }
@@ -248,6 +253,26 @@ impl Session {
         match self.queries.last_words(unit, LAST_LINES).await.ok().flatten() {
             Some(lines) => format!("; {unit} logged last:\n{lines}"),
             None => format!("; {unit} logged nothing"),
+        }
+    }
+
+    /// Tells what runs, and on what; where the run set nothing up, that is not its business.
+    async fn look_around(&self) {
+        if self.ready.plan.set_up.steps.is_empty() || self.stop.said() == Some(Early::Interrupted) {
+            return;
+        }
+        let looked = tokio::select! {
+            looked = timeout(LOOKED_WITHIN, self.queries.surroundings()) => looked,
+            // One that ends early by itself is looked at all the same: it may say why.
+            () = self.stop.heard(), if self.stop.said().is_none() => return,
+        };
+        let seen = match looked {
+            Ok(Ok(seen)) => seen,
+            Ok(Err(trouble)) => Surroundings::unknown(trouble),
+            Err(_) => Surroundings::unknown(format!("no answer within {LOOKED_WITHIN:?}")),
+        };
+        if !seen.is_empty() {
+            self.recorder.tell(What::LookedAround(seen));
         }
     }
 

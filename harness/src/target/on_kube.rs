@@ -42,6 +42,8 @@ impl TargetKind for OnKube {
             slack: Duration::from_secs(60),
             pace: Duration::from_millis(150),
             appears: Duration::from_secs(45),
+            // The longest pause of a kubelet before it starts again what ended again and again.
+            held: Duration::from_secs(300),
             undo: Duration::from_secs(60),
             roll: Duration::from_secs(60),
             one_by_one: false,

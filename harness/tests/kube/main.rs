@@ -3,6 +3,7 @@
 
 #![cfg(test)]
 
+mod attach;
 mod causes;
 mod cluster;
 #[path = "../shared/conformance.rs"]

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::surroundings::Surroundings;
 use crate::{
     act::Act, evidence::frame::LoadCounts, name::Name, plan::Plan, proof::Reading, scenario::Destination,
     step::StepId,
@@ -93,6 +94,8 @@ pub enum What {
         /// What was seen of each destination.
         seen: BTreeMap<Destination, String>,
     },
+    /// What runs, and on what: told after the set-up, and again at the end of the load.
+    LookedAround(Surroundings),
     /// The load began: zero of the time line of phases, faults and requests.
     LoadBegan,
     /// The load ended, and this is what the generator says of itself.

@@ -4,8 +4,9 @@
 //! run's clock; requests and phases the load's, whose zero is the event that the load began.
 //!
 //! One judge, one file, one line in [`JUDGES`]. They share what is private here: `course` (real times of faults),
-//! `progress` (how far a step came), `settings` (what was read back), `coverage` (was every replica watched), `register`
-//! (records written and found), `bound` (from an objective to its finding) and `show` (quantities in words).
+//! `progress` (how far a step came), `settings` (what was read back), `machines` (what carried the system), `coverage` (was
+//! every replica watched), `register` (records written and found), `bound` (from an objective to its finding) and `show`
+//! (quantities in words).
 
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +22,7 @@ mod connections;
 mod course;
 mod coverage;
 mod generator;
+mod machines;
 mod metric;
 mod no_duplicate;
 mod no_lost_write;

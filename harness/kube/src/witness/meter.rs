@@ -200,7 +200,7 @@ async fn scrape(
         Err(_) => return Err(told(format!("no answer within {LIMIT:?}"))),
         Ok(Got::Closed) => return Err(told("closed".to_owned())),
         Ok(Got::Broken(why)) => return Err(told(why)),
-        Ok(Got::Answer { status: 200, body }) => body,
+        Ok(Got::Answer { status: 200, body, .. }) => body,
         Ok(Got::Answer { status, .. }) => return Err(told(format!("status {status}"))),
     };
     let picked = wanted.pick(&String::from_utf8_lossy(&text));

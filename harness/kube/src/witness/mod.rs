@@ -20,6 +20,7 @@ mod reach;
 mod ready;
 mod rollout;
 mod sql;
+mod way;
 
 use self::pods::{Pods, Replica};
 use crate::{eye, lines::Lines, site::Site, told::within};
@@ -28,6 +29,7 @@ use crate::{eye, lines::Lines, site::Site, told::within};
 const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
 const ABSENT: &str = "absent";
 const RUNNING: &str = "running";
+const WAITING: &str = "waiting";
 
 /// Sees one run's pods.
 pub struct KubeWitness {
@@ -83,7 +85,7 @@ impl KubeWitness {
                 let kube = self.system.kube.as_ref();
                 let kube =
                     kube.ok_or_else(|| Trouble::refused(ask, "the system file has no `kube` section"))?;
-                ready::by_the_way(&component.ready, &kube.endpoint).await
+                self.way(ask, component, &kube.endpoint).await?
             }
             Query::Sql { at, statement } => {
                 let (name, component) = self.component(ask, at)?;
@@ -119,10 +121,10 @@ impl KubeWitness {
         let (name, _) = self.component(ask, at)?;
         let (id, node) = match &at.object {
             Some(object) => named(object).ok_or_else(|| Trouble::refused(ask, "no container is named so"))?,
-            None => match self.replica(name, at).await?.map(|replica| (replica.id, replica.node)) {
-                None => return Ok(ABSENT.to_owned()),
-                Some((None, _)) => return Ok(ABSENT.to_owned()),
-                Some((Some(id), node)) => (id, node),
+            None => match self.replica(name, at).await? {
+                Some(Replica { id: Some(id), node, .. }) => (id, node),
+                Some(Replica { held: Some(why), .. }) => return Ok(format!("{WAITING}: {why}")),
+                _ => return Ok(ABSENT.to_owned()),
             },
         };
         let question = eye::Question { containers: BTreeSet::from([id.clone()]) };

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use gauntlet_core::{
-    evidence::{Began, Event, Operation, Request, What},
+    evidence::{Began, Event, Operation, Request, Surroundings, What},
     plan::{Measure, Objective, Phase, Plan},
 };
 use serde::Serialize;
@@ -55,7 +55,7 @@ pub struct Story {
     pub version: String,
     /// The command that repeats it.
     pub command: Vec<String>,
-    /// Commit, digests, machine.
+    /// Commit, digests, machine; images and nodes where the target tells them, at the end too where they differ then.
     pub provenance: BTreeMap<String, String>,
     /// How long the run took, set-up and healing included, in seconds.
     pub took_s: f64,
@@ -126,7 +126,7 @@ impl ObjectiveStory {
 impl Story {
     /// Folds the evidence of a run.
     pub fn of(recorded: &Recorded) -> Self {
-        let Began { run, wall_clock, version, command, provenance, plan, .. } = recorded.began();
+        let Began { run, wall_clock, version, command, plan, .. } = recorded.began();
         let clock = Clock::of(recorded.events());
         let rows = Rows::of(recorded.requests());
         let (bucket_s, seconds) = seconds::fold(plan, &rows);
@@ -140,7 +140,7 @@ impl Story {
             wall_clock: wall_clock.clone(),
             version: version.clone(),
             command: command.clone(),
-            provenance: provenance.clone(),
+            provenance: provenance(recorded),
             took_s: recorded.events().last().map_or(0.0, |event| seconds_of(event.at_us)),
             load_began_s: clock.zero_us.map(seconds_of),
             torn: recorded.torn.clone(),
@@ -175,6 +175,17 @@ impl Story {
     pub fn command_line(&self) -> String {
         command_line(&self.command)
     }
+}
+
+/// What the run was made with, and what it found there.
+fn provenance(recorded: &Recorded) -> BTreeMap<String, String> {
+    let mut all = recorded.began().provenance.clone();
+    let looks = recorded.events().iter().filter_map(|event| match &event.what {
+        What::LookedAround(seen) => Some(seen),
+        _ => None,
+    });
+    all.extend(Surroundings::record(looks));
+    all
 }
 
 /// A command as one would type it.
