@@ -10,6 +10,7 @@ mod conformance;
 mod deploy;
 mod gate;
 mod outage;
+mod rights;
 mod sigkill;
 #[path = "../it/stage.rs"]
 #[expect(dead_code, reason = "what only runs on this machine leave is looked for elsewhere")]
