@@ -8,8 +8,10 @@ mod cluster;
 #[path = "../shared/conformance.rs"]
 mod conformance;
 mod deploy;
+mod dry_run;
 mod gate;
 mod outage;
+mod own;
 mod rights;
 mod sigkill;
 #[path = "../it/stage.rs"]
