@@ -12,6 +12,7 @@ mod dry_run;
 mod gate;
 mod outage;
 mod own;
+mod parity;
 mod rights;
 mod sigkill;
 #[path = "../it/stage.rs"]
