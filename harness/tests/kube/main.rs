@@ -10,8 +10,12 @@ mod cluster;
 mod conformance;
 
 mod deploy;
+mod dry_run;
 mod gate;
 mod outage;
+mod own;
+mod parity;
+mod rights;
 mod sigkill;
 #[path = "../it/stage.rs"]
 #[expect(dead_code, reason = "what only runs on this machine leave is looked for elsewhere")]
