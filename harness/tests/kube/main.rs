@@ -8,6 +8,7 @@ mod causes;
 mod cluster;
 #[path = "../shared/conformance.rs"]
 mod conformance;
+mod connections;
 
 mod deploy;
 mod dry_run;
