@@ -9,7 +9,8 @@ use gauntlet_core::{
     yaml::Mistake,
 };
 use gauntlet_kube::{
-    Client, KubeLedger, KubeQueries, KubeTarget, KubeWitness, Mode, Site, cluster, connect, manifests, target,
+    Client, KubeLedger, KubeQueries, KubeTarget, KubeWitness, Mode, Site, api::client, cluster, connect,
+    deploy::manifests, run::target,
 };
 
 use super::{At, Doors, TargetKind, Tempo};
@@ -166,7 +167,7 @@ async fn allowed(system: &System, at: &At) -> Result<(), Trouble> {
         let why = format!("`kube.namespaces` of the system file does not list it (it lists {listed:?})");
         return Err(Trouble::refused(format!("--namespace {namespace}"), why));
     }
-    let context = gauntlet_kube::client::context(at.kubeconfig.as_deref(), at.context.as_deref())?;
+    let context = client::context(at.kubeconfig.as_deref(), at.context.as_deref())?;
     let names = std::iter::once(context.as_str()).chain(at.namespace.as_deref());
     production(names, at.allow_production)
 }

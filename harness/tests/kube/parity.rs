@@ -8,7 +8,7 @@ use gauntlet_core::{
     system::{self, Component, Ready, System, kubernetes::COMPONENT_LABEL, kubernetes::pods},
     unit::Bytes,
 };
-use gauntlet_kube::manifests::render;
+use gauntlet_kube::deploy::manifests::render;
 use serde_json::Value;
 
 use crate::stage::root;

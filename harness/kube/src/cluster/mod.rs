@@ -16,6 +16,7 @@ pub(crate) mod nodes;
 pub(crate) mod program;
 mod progress;
 mod status;
+pub mod tools;
 mod up;
 
 pub use images::Images;

@@ -6,7 +6,7 @@ use gauntlet_core::{evidence::Machine, port::Trouble};
 use k8s_openapi::api::core::v1::{Node, NodeCondition, Pod};
 use kube::{Api, Client, api::ListParams};
 
-use crate::patience::ask;
+use crate::api::patience::ask;
 
 /// All of them.
 pub(crate) async fn list(client: &Client) -> Result<Vec<Node>, Trouble> {

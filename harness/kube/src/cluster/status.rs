@@ -10,7 +10,7 @@ use k8s_openapi::api::{
 use kube::{Api, Client, api::ListParams};
 
 use super::nodes;
-use crate::{told::within, tools::NAMESPACE};
+use crate::{api::told::within, cluster::tools::NAMESPACE};
 
 const ASK: Duration = Duration::from_secs(10);
 

@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep};
 
 use super::{Images, Kind, Say, Tools, addon, diagnose::diagnose, images::load, install};
 use crate::{
-    client::connect,
+    api::client::connect,
     cluster::{nodes, program::Call, stage},
 };
 

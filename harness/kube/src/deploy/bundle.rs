@@ -14,10 +14,9 @@ use kube::{Api, Client, api::ListParams};
 
 use super::{cause::cause, logs};
 use crate::{
+    api::{told::within, wait::reasons},
     cluster::{nodes, program::Call},
-    pods::{replicas, selected},
-    told::within,
-    wait::reasons,
+    run::pods::{replicas, selected},
 };
 
 const ASK: Duration = Duration::from_secs(15);

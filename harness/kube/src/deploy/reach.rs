@@ -9,7 +9,7 @@ use gauntlet_core::{
 use k8s_openapi::api::core::v1::Service;
 use kube::{Api, Client, api::ListParams};
 
-use crate::patience::ask;
+use crate::api::patience::ask;
 
 /// The Services of the endpoint's component, and whether the system file's endpoint answers from here.
 pub(super) async fn reached(

@@ -22,9 +22,11 @@ use super::{
     pods::{Pods, Replica},
 };
 use crate::{
-    eye::{self, Container, Root, State},
-    forward::connect,
-    lines::Lines,
+    node::{
+        eye::{self, Container, Root, State},
+        lines::Lines,
+    },
+    witness::forward::connect,
 };
 
 /// A scrape that takes longer gives no sample.

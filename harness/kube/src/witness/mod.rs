@@ -13,6 +13,7 @@ use gauntlet_core::{
 use k8s_openapi::api::core::v1::{Namespace, PersistentVolume, Pod};
 use kube::{Api, Client, api::ListParams};
 
+pub(crate) mod forward;
 mod http;
 pub mod meter;
 mod pods;
@@ -23,7 +24,11 @@ mod sql;
 mod way;
 
 use self::pods::{Pods, Replica};
-use crate::{eye, lines::Lines, site::Site, told::within};
+use crate::{
+    api::told::within,
+    node::{eye, lines::Lines},
+    run::site::Site,
+};
 
 /// How long one question may take.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(5);

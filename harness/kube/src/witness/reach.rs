@@ -12,7 +12,11 @@ use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 use kube::Api;
 
 use super::{ABSENT, ANSWERS_WITHIN, KubeWitness, RUNNING};
-use crate::{line::Line, probe, site::PROBE, told::within};
+use crate::{
+    api::told::within,
+    node::{line::Line, probe},
+    run::site::PROBE,
+};
 
 impl KubeWitness {
     /// Whether the probe of a source is there.

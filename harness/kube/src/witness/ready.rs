@@ -21,9 +21,9 @@ use super::{
     way::arm_of,
 };
 use crate::{
-    forward::{Connection, connect},
-    site::Site,
-    told::within,
+    api::told::within,
+    run::site::Site,
+    witness::forward::{Connection, connect},
 };
 
 /// No answer within this, once connected, is silence. The way through two servers takes its time.

@@ -16,7 +16,7 @@ use super::{
     http::{self, Got},
     ready::{SILENT_AFTER, over_tcp, told},
 };
-use crate::told::within;
+use crate::api::told::within;
 
 /// A key that nobody wrote: the audit's question about it finds nothing and changes nothing.
 const NOBODY: &str = "who-answers";
