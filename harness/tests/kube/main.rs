@@ -17,6 +17,7 @@ mod outage;
 mod own;
 mod parity;
 mod rights;
+mod sabotage;
 mod sigkill;
 #[path = "../it/stage.rs"]
 #[expect(dead_code, reason = "what only runs on this machine leave is looked for elsewhere")]
