@@ -72,7 +72,7 @@ impl Layout {
     /// The place of a unit, where it is a replica.
     pub fn of(&self, unit: &Unit) -> Option<&Replica> {
         match unit {
-            Unit::Ground | Unit::Component { .. } => None,
+            Unit::Ground | Unit::Component { .. } | Unit::Probe { .. } => None,
             Unit::Replica { component, index } => self.replica(component, *index),
         }
     }

@@ -36,6 +36,14 @@ pub enum Act {
         /// What they are to run.
         revision: Revision,
     },
+    /// Tells a component how many replicas it is to have. Those that go are asked to end; which ones is the target's
+    /// choice.
+    Scale {
+        /// The component, as a unit.
+        unit: Unit,
+        /// How many.
+        replicas: u16,
+    },
 }
 
 /// What a component is to run: the system file as it stands, or with named changes.
@@ -65,6 +73,11 @@ pub enum Unit {
     Component {
         /// The component of the system file.
         component: Name,
+    },
+    /// A tool that opens connections from the place of a component's first replica, or of a stranger.
+    Probe {
+        /// The component or the stranger of the system file.
+        source: Name,
     },
 }
 
@@ -111,6 +124,10 @@ pub enum Ability {
     Pause,
     /// Roll a component out anew with other settings, program or image.
     Configure,
+    /// Change how many replicas a component has.
+    Scale,
+    /// Open connections from the place of a component.
+    Probe,
 }
 
 impl Revision {
@@ -127,7 +144,7 @@ impl Unit {
     /// The component that it belongs to; the ground belongs to none.
     pub fn component(&self) -> Option<&Name> {
         match self {
-            Unit::Ground => None,
+            Unit::Ground | Unit::Probe { .. } => None,
             Unit::Replica { component, .. } | Unit::Component { component } => Some(component),
         }
     }
@@ -159,7 +176,7 @@ impl Act {
     /// The unit that this act changes: two steps never hold one unit at the same time.
     pub fn unit(&self) -> &Unit {
         match self {
-            Act::Start { unit } | Act::Configure { unit, .. } => unit,
+            Act::Start { unit } | Act::Configure { unit, .. } | Act::Scale { unit, .. } => unit,
             Act::Stop { at } | Act::Signal { at, .. } => &at.unit,
         }
     }
@@ -167,10 +184,14 @@ impl Act {
     /// What a target must be able to do for it.
     pub fn needs(&self) -> Ability {
         match self {
-            Act::Start { .. } | Act::Stop { .. } => Ability::Start,
+            Act::Start { unit } | Act::Stop { at: Place { unit, .. } } => match unit {
+                Unit::Probe { .. } => Ability::Probe,
+                Unit::Ground | Unit::Replica { .. } | Unit::Component { .. } => Ability::Start,
+            },
             Act::Signal { signal: Signal::Kill | Signal::Terminate | Signal::Interrupt, .. } => Ability::Kill,
             Act::Signal { signal: Signal::Pause | Signal::Resume, .. } => Ability::Pause,
             Act::Configure { .. } => Ability::Configure,
+            Act::Scale { .. } => Ability::Scale,
         }
     }
 }
@@ -181,6 +202,7 @@ impl fmt::Display for Unit {
             Unit::Ground => f.write_str("ground"),
             Unit::Replica { component, index } => write!(f, "{component}-{index}"),
             Unit::Component { component } => component.fmt(f),
+            Unit::Probe { source } => write!(f, "probe from {source}"),
         }
     }
 }
@@ -201,6 +223,7 @@ impl fmt::Display for Act {
             Act::Stop { at } => write!(f, "stop {at}"),
             Act::Signal { at, signal } => write!(f, "{signal} {at}"),
             Act::Configure { unit, revision } => write!(f, "configure {unit} as {}", revision.name),
+            Act::Scale { unit, replicas } => write!(f, "scale {unit} to {replicas}"),
         }
     }
 }

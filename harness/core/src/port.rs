@@ -11,7 +11,7 @@ use std::{
 
 use crate::{
     act::{Ability, Act, Unit},
-    evidence::Sample,
+    evidence::{Sample, Surroundings},
     name::Name,
     proof::{Query, Reading},
     receipt::{Prepared, Receipt},
@@ -97,6 +97,10 @@ pub trait Queries: Send + Sync {
     fn diagnose<'a>(&'a self, into: &'a Path) -> Later<'a, bool>;
     /// The last lines that a unit logged, without secrets; none when it logged nothing.
     fn last_words<'a>(&'a self, unit: &'a Unit, lines: usize) -> Later<'a, Option<String>>;
+    /// What runs, and on what, for the record; empty where the beginning of the journal says it all.
+    fn surroundings(&self) -> Later<'_, Surroundings> {
+        Box::pin(async { Ok(Surroundings::default()) })
+    }
     /// What reads these metrics, and CPU and memory of every replica. Sees by the way of the witness.
     fn meter(&self, metrics: &BTreeMap<Name, Metric>) -> Box<dyn Meter>;
 }

@@ -1,10 +1,10 @@
 //! Proofs: a question to the system and the answer that counts. Data, so that any process can ask it.
 
-use std::{fmt, time::Duration};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::act::Place;
+use crate::{act::Place, scenario::Destination};
 
 /// A question, the answer that counts, and how long it may take to come.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,7 +21,8 @@ pub struct Proof {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Query {
-    /// The state of the process tree: `running`, `paused` or `absent`. A pinned place asks for that very object.
+    /// The state of the process tree: `running`, `paused` or `absent`; `waiting: WHY` where the place itself starts it
+    /// later. A pinned place asks for that very object.
     Process {
         /// Whose processes.
         at: Place,
@@ -42,6 +43,19 @@ pub enum Query {
         at: Place,
         /// A statement that answers one value.
         statement: String,
+    },
+    /// How many replicas of a component run.
+    Replicas {
+        /// The component as a whole.
+        at: Place,
+    },
+    /// Which connections can be opened from a place: of each destination `open`, `refused`, `silent` (no answer in time) or
+    /// `unknown` (its name has no address).
+    Reach {
+        /// The probe there.
+        at: Place,
+        /// Where they go.
+        to: Vec<Destination>,
     },
     /// The name of the revision that all replicas of a component run; else how far they are (`v2 at 1 of 3`).
     Revision {
@@ -69,9 +83,26 @@ impl Query {
     /// What it asks about.
     pub fn at(&self) -> &Place {
         match self {
-            Self::Process { at } | Self::Ready { at } | Self::Way { at } | Self::Revision { at } => at,
-            Self::Sql { at, .. } => at,
+            Self::Process { at }
+            | Self::Ready { at }
+            | Self::Way { at }
+            | Self::Revision { at }
+            | Self::Replicas { at } => at,
+            Self::Sql { at, .. } | Self::Reach { at, .. } => at,
         }
+    }
+}
+
+impl Reading {
+    /// What was seen of each destination.
+    pub fn of_reach(seen: &BTreeMap<Destination, String>) -> Self {
+        Self(seen.iter().map(|(to, seen)| format!("{to} {seen}")).collect::<Vec<_>>().join(", "))
+    }
+
+    /// The way back from the words; what is none of them is left out.
+    pub fn reach(&self) -> BTreeMap<Destination, String> {
+        let pairs = self.0.split(", ").filter_map(|pair| pair.split_once(' '));
+        pairs.filter_map(|(to, seen)| Some((to.parse().ok()?, seen.to_owned()))).collect()
     }
 }
 
@@ -92,6 +123,8 @@ impl fmt::Display for Query {
             Query::Ready { at } => write!(f, "readiness of {at}"),
             Query::Way { at } => write!(f, "the users' way to {at}"),
             Query::Revision { at } => write!(f, "revision of {at}"),
+            Query::Replicas { at } => write!(f, "replicas of {at}"),
+            Query::Reach { at, .. } => write!(f, "reach of the {at}"),
             Query::Sql { at, statement } => write!(f, "`{statement}` at {at}"),
         }
     }
@@ -109,5 +142,24 @@ impl fmt::Display for Expect {
 impl fmt::Display for Proof {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {} within {:?}", self.ask, self.expect, self.within)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::Reading;
+
+    #[test]
+    fn a_reach_reads_back_from_its_words() {
+        let seen = BTreeMap::from([
+            ("database:sql".parse().unwrap(), "open".to_owned()),
+            ("dns".parse().unwrap(), "silent".to_owned()),
+        ]);
+        let reading = Reading::of_reach(&seen);
+        assert_eq!(reading.0, "database:sql open, dns silent");
+        assert_eq!(reading.reach(), seen);
+        assert_eq!(Reading("absent".into()).reach(), BTreeMap::new());
     }
 }

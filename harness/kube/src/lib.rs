@@ -1,60 +1,34 @@
 //! Everything of Gauntlet that names Kubernetes.
 //!
 //! Reading order:
-//! - [`client`]: how an API server is reached
-//! - [`agent`]: signals a container's processes, on their node; [`eye`]: sees them; [`idle`]: what both do meanwhile
-//! - [`line`](mod@line): a kept exec into one of them, one question and one answer at a time; [`lines`]: all of a run
-//! - [`tools`](mod@tools): the objects that bring agents, eyes and the janitor into a cluster; [`deploy`]: a system that stays
-//! - [`documents`], [`apply`], [`wait`]: objects are read from manifests, put into a cluster, taken out; rollouts awaited
-//! - [`site`]: where a run stands; [`target`] acts there, [`witness`] sees; [`ledger`], [`hold`]: what is in force, who holds it
-//! - [`cluster`]: kind clusters of this machine, and the tools on any cluster
+//! - [`api`]: how an API server is reached and asked, given objects, and waited for
+//! - [`node`]: what stands on the nodes and in pods: an agent signals a container's processes, an eye sees them, a probe opens
+//!   connections; each is asked over a kept exec
+//! - [`run`]: where a run stands, what acts there, what is in force and who holds it; [`witness`]: what sees
+//! - [`deploy`]: a system that stays, manifests, causes and diagnostics
+//! - [`cluster`]: kind clusters of this machine; nodes, and the tools on any cluster
 //! - [`members`]: the sidecar that keeps an HAProxy's servers equal to the endpoints of a Service
 //!
 //! Invariants:
 //!
-//! - [`agent`] and [`eye`] share no code: who acts does not vouch for it.
+//! - Agent and eye share no code: who acts does not vouch for it.
 //! - Nothing listens: who may exec into the tools may ask them.
 //! - Whatever asks the API server has a budget.
 
-pub mod agent;
-pub mod apply;
-pub mod client;
+pub mod api;
 pub mod cluster;
 pub mod deploy;
-mod desk;
-pub mod documents;
-pub mod expired;
-pub mod eye;
-mod forward;
-mod ground;
-pub mod hold;
-pub mod idle;
-pub mod leases;
-pub mod ledger;
-pub mod line;
-pub mod lines;
-pub mod manifests;
 pub mod members;
-mod patience;
-mod pods;
-mod queries;
-mod retry;
-pub mod site;
-#[cfg(test)]
-mod staged;
-pub mod target;
-mod told;
-pub mod tools;
-pub mod wait;
+pub mod node;
+pub mod run;
 pub mod witness;
-mod workload;
 
-pub use apply::Applier;
-pub use client::{connect, in_cluster};
-pub use hold::Hold;
+pub use api::apply::Applier;
+pub use api::client::{connect, in_cluster};
 pub use kube::Client;
-pub use ledger::KubeLedger;
-pub use queries::KubeQueries;
-pub use site::{Mode, Site};
-pub use target::KubeTarget;
+pub use run::hold::Hold;
+pub use run::ledger::KubeLedger;
+pub use run::queries::KubeQueries;
+pub use run::site::{Mode, Site};
+pub use run::target::KubeTarget;
 pub use witness::KubeWitness;

@@ -12,11 +12,15 @@ use std::{
 
 use gauntlet_core::act::Signal;
 use gauntlet_kube::{
-    Applier, Client, agent, connect,
-    documents::documents,
-    eye::{self, State},
-    line::{Line, Part},
-    lines::Lines,
+    Applier, Client,
+    api::documents::documents,
+    connect,
+    node::{
+        agent,
+        eye::{self, State},
+        line::{Line, Part},
+        lines::Lines,
+    },
 };
 use k8s_openapi::api::core::v1::Pod;
 use kube::{
@@ -153,9 +157,9 @@ async fn broken_lines_are_opened_again(client: &Client, tree: &Tree, id: &str) {
     assert!(refused.contains("\"no id\" is no container's id"), "{refused}");
     assert!(line.usable(), "a question that is refused leaves the line whole");
     // The agents' pod of that node goes; its successor answers.
-    let agents: Api<Pod> = Api::namespaced(client.clone(), gauntlet_kube::tools::NAMESPACE);
+    let agents: Api<Pod> = Api::namespaced(client.clone(), gauntlet_kube::cluster::tools::NAMESPACE);
     let of_node = ListParams::default()
-        .labels(gauntlet_kube::tools::AGENT)
+        .labels(gauntlet_kube::cluster::tools::AGENT)
         .fields(&format!("spec.nodeName={}", tree.node));
     let pod = agents.list(&of_node).await.unwrap().items.remove(0).metadata.name.unwrap();
     agents.delete(&pod, &DeleteParams::default()).await.unwrap();

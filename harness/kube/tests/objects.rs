@@ -5,7 +5,11 @@
 
 use std::{env, path::Path, time::Duration};
 
-use gauntlet_kube::{Applier, Client, connect, documents::documents, wait::rollouts};
+use gauntlet_kube::{
+    Applier, Client,
+    api::{documents::documents, wait::rollouts},
+    connect,
+};
 use kube::{
     Api,
     core::{ApiResource, DynamicObject, GroupVersionKind},

@@ -35,7 +35,8 @@ pub(super) struct How {
     /// Changes the system file for this run: `service.program=PATH`, `service.settings.NAME=VALUE`, `service.replicas=N`.
     #[arg(long = "set", value_name = "COMPONENT.FIELD=VALUE")]
     sets: Vec<Set>,
-    /// Offers the load to this address instead; nothing is started, and faults are refused.
+    /// Offers the load to this address instead; nothing is started, and faults are refused. With --namespace it is only
+    /// where the system that runs there is reached.
     #[arg(long, value_name = "HOST:PORT")]
     endpoint: Option<String>,
     /// Allows an `--endpoint` that is not on this machine.

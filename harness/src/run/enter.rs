@@ -1,5 +1,7 @@
 //! The only way in: read, store the way back, act, prove.
 
+use std::time::Duration;
+
 use gauntlet_core::{
     act::{Act, Place, Unit},
     evidence::{Side, What},
@@ -61,7 +63,7 @@ pub async fn enter(step: &Step, world: &World) -> Result<(), NotEntered> {
     for proof in &step.effect {
         let proof = pinned(proof, &receipt.acts);
         let unseen = |source| NotEntered::Effect { unit: proof.ask.at().unit.clone(), source };
-        let reading = prove(world, &proof).await.map_err(unseen)?;
+        let reading = prove(world, &proof, Duration::ZERO).await.map_err(unseen)?;
         let (step, proof) = (step.id.clone(), format!("{} {}", proof.ask, proof.expect));
         world.say(What::Proved { step, side: Side::Effect, proof, reading });
     }
@@ -92,7 +94,7 @@ fn pinned(proof: &Proof, acts: &[Act]) -> Proof {
 
 fn place(act: &Act) -> Option<&Place> {
     match act {
-        Act::Start { .. } | Act::Configure { .. } => None,
+        Act::Start { .. } | Act::Configure { .. } | Act::Scale { .. } => None,
         Act::Stop { at } | Act::Signal { at, .. } => Some(at),
     }
 }

@@ -114,7 +114,7 @@ async fn gone(receipt: &Receipt, removed: &BTreeSet<&Unit>, world: &World) -> Ve
     let mut here = vec![];
     for proof in &receipt.gone {
         let proof = if is_removed(proof, removed) { absent(proof, world) } else { proof.clone() };
-        match prove(world, &proof).await {
+        match prove(world, &proof, world.tempo.held).await {
             Ok(reading) => {
                 let (step, proof) = (receipt.step.clone(), format!("{} {}", proof.ask, proof.expect));
                 world.say(What::Proved { step, side: Side::Gone, proof, reading });
@@ -141,7 +141,7 @@ fn absent(proof: &Proof, world: &World) -> Proof {
 fn ended(act: &Act) -> Option<&Unit> {
     match act {
         Act::Stop { at } => Some(&at.unit),
-        Act::Start { .. } | Act::Signal { .. } | Act::Configure { .. } => None,
+        Act::Start { .. } | Act::Signal { .. } | Act::Configure { .. } | Act::Scale { .. } => None,
     }
 }
 
@@ -175,7 +175,7 @@ pub async fn unwind(world: &World, before_ground: impl AsyncFnOnce()) -> Vec<Tro
             if stands(world).await {
                 let first: Vec<Receipt> = rest
                     .into_iter()
-                    .filter(|receipt| !only_configures(receipt))
+                    .filter(|receipt| !only_changes(receipt))
                     .filter(|receipt| world.tempo.one_by_one || !only_stops(receipt))
                     .collect();
                 heal(&first, &hushed(world)).await;
@@ -241,9 +241,10 @@ fn only_stops(receipt: &Receipt) -> bool {
     !receipt.undo.is_empty() && receipt.undo.iter().all(|act| matches!(act, Act::Stop { .. }))
 }
 
-/// Nothing is rolled back that ends with the ground at once.
-fn only_configures(receipt: &Receipt) -> bool {
-    !receipt.undo.is_empty() && receipt.undo.iter().all(|act| matches!(act, Act::Configure { .. }))
+/// Nothing is rolled back, and no replica is brought back, that ends with the ground at once.
+fn only_changes(receipt: &Receipt) -> bool {
+    let change = |act: &Act| matches!(act, Act::Configure { .. } | Act::Scale { .. });
+    !receipt.undo.is_empty() && receipt.undo.iter().all(change)
 }
 
 fn on_ground(receipt: &Receipt) -> bool {

@@ -5,8 +5,11 @@ use std::{collections::BTreeMap, io, path::Path, time::Duration};
 use futures_util::StreamExt;
 use gauntlet_core::port::Trouble;
 use gauntlet_kube::{
-    Client, Hold, KubeLedger, expired, in_cluster,
-    leases::{Sign, signs},
+    Client, Hold, KubeLedger, in_cluster,
+    run::{
+        expired,
+        leases::{Sign, signs},
+    },
 };
 use tokio::{
     io::{AsyncWriteExt, DuplexStream, duplex},

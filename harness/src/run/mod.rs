@@ -18,6 +18,7 @@ mod members;
 pub mod overrides;
 mod prove;
 mod provenance;
+mod read_back;
 pub mod ready;
 mod recorder;
 pub mod rollouts;
@@ -128,15 +129,19 @@ pub fn hidden(args: &[OsString]) -> Option<ExitCode> {
         WATCH_WORD => Some(takeover::watchdog(args.get(2)?.to_str()?)),
         MEMBERS_WORD => Some(members::sidecar(&args[2..])),
         JANITOR_WORD => Some(ended(janitor::serve())),
-        gauntlet_kube::agent::WORD => Some(ended(gauntlet_kube::agent::run())),
-        gauntlet_kube::eye::WORD => Some(ended(gauntlet_kube::eye::run())),
-        gauntlet_kube::idle::WORD => Some(ended(idle())),
+        gauntlet_kube::node::agent::WORD => Some(ended(gauntlet_kube::node::agent::run())),
+        gauntlet_kube::node::eye::WORD => Some(ended(gauntlet_kube::node::eye::run())),
+        gauntlet_kube::node::probe::WORD => Some(ended(gauntlet_kube::node::probe::run())),
+        gauntlet_kube::node::idle::WORD => Some(ended(idle())),
         _ => None,
     }
 }
 
 fn idle() -> std::io::Result<()> {
-    tokio::runtime::Builder::new_current_thread().enable_io().build()?.block_on(gauntlet_kube::idle::run())
+    tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .build()?
+        .block_on(gauntlet_kube::node::idle::run())
 }
 
 // Who asked reads standard error; there is no log.

@@ -79,15 +79,22 @@ pub fn ready(file: &Path, options: &Options) -> Result<Ready, BadScenario> {
         }
         set.apply(&mut system).map_err(BadScenario::because)?;
     }
+    // Where the system runs already, that is only where its users reach it.
+    let reached = options.endpoint.as_ref().filter(|_| attaches(kind, options));
+    if let (Some(endpoint), Some(kube)) = (reached, &mut system.kube) {
+        may_be_loaded(endpoint, options)?;
+        kube.endpoint.clone_from(endpoint);
+    }
+    let alone = options.endpoint.as_ref().filter(|_| reached.is_none());
     let known = Known {
         system: &system,
         target: kind.name(),
-        abilities: abilities(kind, &system, options)?,
+        abilities: if alone.is_some() { kind.most() } else { abilities(kind, &system, options)? },
         slack: kind.tempo().slack,
     };
     let name = file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     let mut plan = plan(&name, &said, &known).map_err(|mistakes| BadScenario::of(file, &mistakes))?;
-    if let Some(endpoint) = &options.endpoint {
+    if let Some(endpoint) = alone {
         only_load(&mut plan, endpoint, options)?;
     } else {
         startable(kind, &system, &root, &system_file)?;
@@ -139,23 +146,25 @@ fn kind(target: &str) -> Result<&'static dyn TargetKind, BadScenario> {
     })
 }
 
-/// What the target can do here and now; with `--endpoint` it is not asked, for nothing is done to it.
+/// What the target can do here and now.
 fn abilities(
     kind: &dyn TargetKind,
     system: &System,
     options: &Options,
 ) -> Result<BTreeSet<Ability>, BadScenario> {
-    if options.endpoint.is_some() {
-        return Ok(kind.most());
-    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| BadScenario::because(format!("no runtime: {error}")))?;
     let told = |trouble| BadScenario::because(format!("--target {}: {trouble}", kind.name()));
     runtime.block_on(kind.abilities(system, &options.at)).map_err(told)
 }
 
-/// With `--endpoint` the system is somebody else's: nothing is started, and nothing is broken.
-fn only_load(plan: &mut Plan, endpoint: &str, options: &Options) -> Result<(), BadScenario> {
+/// Whether the run takes part in a system that its target finds running.
+fn attaches(kind: &dyn TargetKind, options: &Options) -> bool {
+    options.at.namespace.is_some() && !kind.starts_processes()
+}
+
+/// Only this machine, unless the owner of another one agrees.
+fn may_be_loaded(endpoint: &str, options: &Options) -> Result<(), BadScenario> {
     let host = endpoint.rsplit_once(':').map_or(endpoint, |(host, _)| host).trim_matches(['[', ']']);
     let here = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
     if !here && !options.allow_hosts.iter().any(|allowed| allowed == host) {
@@ -164,6 +173,12 @@ fn only_load(plan: &mut Plan, endpoint: &str, options: &Options) -> Result<(), B
         );
         return Err(BadScenario::because(why));
     }
+    Ok(())
+}
+
+/// With `--endpoint` alone the system is somebody else's: nothing is started, and nothing is broken.
+fn only_load(plan: &mut Plan, endpoint: &str, options: &Options) -> Result<(), BadScenario> {
+    may_be_loaded(endpoint, options)?;
     let faults = plan.faults.first().map(|fault| ("faults", &fault.title));
     let rollouts = plan.rollouts.first().map(|rollout| ("rollouts", &rollout.title));
     if let Some((what, title)) = faults.or(rollouts) {

@@ -8,11 +8,10 @@ use std::{
 };
 
 use gauntlet_core::{
-    evidence::{Began, JOURNAL_FORMAT, TroubleKind, What},
+    evidence::{Began, JOURNAL_FORMAT, Surroundings, TroubleKind, What},
     outcome::Outcome,
     plan::load::LoadJob,
     port::Queries,
-    proof::{Query, Reading},
 };
 use tokio::time::timeout;
 
@@ -24,6 +23,7 @@ use super::{
     heal::unwind,
     load::Load,
     provenance::provenance,
+    read_back::read_back,
     ready::Ready,
     recorder::Recorder,
     stop::{Early, Stop},
@@ -41,6 +41,8 @@ use crate::{
 const LAST_LINES: usize = 5;
 /// How long the way back may wait for diagnostics.
 const DIAGNOSED_WITHIN: Duration = Duration::from_secs(60);
+/// How long a look around may take: the load waits for it, and the way back.
+const LOOKED_WITHIN: Duration = Duration::from_secs(30);
 
 /// A run that has a journal, a ledger and a watchdog.
 struct Session {
@@ -177,13 +179,21 @@ fn command(scenario: &Path, ready: &Ready, options: &Options) -> Vec<String> {
 
 /// Set-up, then load and faults. Comes back early when something goes wrong; the way back is the caller's.
 async fn act(session: Arc<Session>) {
-    if !session.set_up().await || !session.read_back().await {
+    if !session.set_up().await {
         return;
+    }
+    let read = tokio::select! {
+        read = read_back(&session.ready.plan, &session.world) => read,
+        () = session.stop.heard() => return session.interrupted(),
+    };
+    if let Err(trouble) = read {
+        return session.trouble(TroubleKind::SetUp, trouble.to_string());
     }
     let job = match session.job().await {
         Ok(job) => job,
         Err(why) => return session.trouble(TroubleKind::Load, why),
     };
+    session.look_around().await;
     let dir = session.load_dir();
     let load = tokio::select! {
         load = Load::begin(&job, &dir) => load,
@@ -193,6 +203,8 @@ async fn act(session: Arc<Session>) {
         Ok(load) => {
             let meter = session.queries.meter(&session.ready.plan.metrics);
             play(&session.ready.plan, load, meter, &session.world, &session.recorder, &session.stop).await;
+            // Before the way back: with it goes what ran.
+            session.look_around().await;
         }
         Err(error) => session.trouble(TroubleKind::Load, chain(&error)),
     }
@@ -244,25 +256,24 @@ impl Session {
         }
     }
 
-    /// Reads back what must hold; the judge compares.
-    async fn read_back(&self) -> bool {
-        for (component, must) in &self.ready.plan.musts {
-            let at = gauntlet_core::act::Place::replica(component, 1);
-            let ask = Query::Sql { at, statement: must.sql.clone() };
-            match self.world.witness.look(&ask).await {
-                Ok(Reading(is)) => self.recorder.tell(What::Setting {
-                    component: component.clone(),
-                    ask: must.sql.clone(),
-                    must: must.is.clone(),
-                    is,
-                }),
-                Err(trouble) => {
-                    self.trouble(TroubleKind::SetUp, trouble.to_string());
-                    return false;
-                }
-            }
+    /// Tells what runs, and on what; where the run set nothing up, that is not its business.
+    async fn look_around(&self) {
+        if self.ready.plan.set_up.steps.is_empty() || self.stop.said() == Some(Early::Interrupted) {
+            return;
         }
-        true
+        let looked = tokio::select! {
+            looked = timeout(LOOKED_WITHIN, self.queries.surroundings()) => looked,
+            // One that ends early by itself is looked at all the same: it may say why.
+            () = self.stop.heard(), if self.stop.said().is_none() => return,
+        };
+        let seen = match looked {
+            Ok(Ok(seen)) => seen,
+            Ok(Err(trouble)) => Surroundings::unknown(trouble),
+            Err(_) => Surroundings::unknown(format!("no answer within {LOOKED_WITHIN:?}")),
+        };
+        if !seen.is_empty() {
+            self.recorder.tell(What::LookedAround(seen));
+        }
     }
 
     async fn job(&self) -> Result<LoadJob, String> {

@@ -158,6 +158,7 @@ impl State {
                 self.wanted.clear();
             }
             Act::Configure { unit, revision } => self.want(unit, revision),
+            Act::Scale { unit, replicas } => self.scale(unit, *replicas),
             Act::Stop { at } => self.end(at),
             Act::Signal { at, signal: Signal::Pause } => self.turn(at, Life::Paused),
             Act::Signal { at, signal: Signal::Resume } => self.turn(at, Life::Running),
@@ -197,6 +198,20 @@ impl State {
         }
     }
 
+    fn scale(&mut self, unit: &Unit, replicas: u16) {
+        let (Some(component), true) = (unit.component(), self.units.contains_key(&Unit::Ground)) else {
+            return;
+        };
+        let replica = |index| Unit::Replica { component: component.clone(), index };
+        self.units.retain(|one, _| !matches!(one, Unit::Replica { component: other, index } if other == component && *index > replicas));
+        (1..=replicas).map(replica).for_each(|unit| self.start(&unit));
+    }
+
+    fn count(&self, unit: &Unit) -> u16 {
+        let own = |one: &&Unit| matches!(one, Unit::Replica { .. }) && one.component() == unit.component();
+        u16::try_from(self.units.keys().filter(own).count()).unwrap_or(u16::MAX)
+    }
+
     /// The first replica that does not run what it should.
     fn behind(&self, unit: &Unit) -> Option<Unit> {
         let wanted = self.wanted.get(unit.component()?)?;
@@ -232,7 +247,13 @@ impl State {
 impl Target for FakeSystem {
     fn abilities(&self) -> Later<'_, BTreeSet<Ability>> {
         Box::pin(async {
-            Ok(BTreeSet::from([Ability::Start, Ability::Kill, Ability::Pause, Ability::Configure]))
+            Ok(BTreeSet::from([
+                Ability::Start,
+                Ability::Kill,
+                Ability::Pause,
+                Ability::Configure,
+                Ability::Scale,
+            ]))
         })
     }
 
@@ -248,6 +269,11 @@ impl Target for FakeSystem {
                     let back = Act::Configure { unit: unit.clone(), revision: present.clone() };
                     let idle = present == *to && state.behind(unit).is_none();
                     (act.clone(), if idle { vec![] } else { vec![back] })
+                }
+                (Act::Scale { unit, replicas }, _) => {
+                    let present = state.count(unit);
+                    let back = Act::Scale { unit: unit.clone(), replicas: present };
+                    (act.clone(), if present == *replicas { vec![] } else { vec![back] })
                 }
                 (Act::Start { unit }, None) => (act.clone(), vec![Act::Stop { at: Place::of(unit.clone()) }]),
                 (Act::Start { .. }, Some(_)) => (act.clone(), vec![]),
@@ -267,7 +293,8 @@ impl Target for FakeSystem {
                     (Act::Signal { at: pinned, signal: *signal }, undo)
                 }
             };
-            let idle = matches!(act, Act::Start { .. } | Act::Configure { .. }) && undo.is_empty();
+            let idle = matches!(act, Act::Start { .. } | Act::Configure { .. } | Act::Scale { .. })
+                && undo.is_empty();
             Ok(Prepared { act, undo, idle, touches })
         })
     }
@@ -316,6 +343,8 @@ impl Witness for FakeSystem {
                     Some((_, Life::Paused)) => "silent",
                 },
                 Query::Revision { at } => return Ok(Reading(state.runs_together(at))),
+                Query::Replicas { at } => return Ok(Reading(state.count(&at.unit).to_string())),
+                Query::Reach { .. } => return Err(Trouble::refused(ask, "the fake has no network")),
                 Query::Sql { .. } => return Err(Trouble::refused(ask, "the fake has no database")),
             };
             Ok(Reading(word.into()))

@@ -97,6 +97,8 @@ pub struct Tempo {
     pub pace: Duration,
     /// How long what was started may be unseen before it counts as ended. One look that misses it says nothing.
     pub appears: Duration,
+    /// How long a way back may wait for what the place itself holds back, beyond the time of its proof.
+    pub held: Duration,
     /// How long one undo may take before the next on the same unit is tried.
     pub undo: Duration,
     /// The same for a rollout that is taken back: all replicas of a component, one after the other where it is done here.

@@ -9,7 +9,8 @@ use gauntlet_core::{
     yaml::Mistake,
 };
 use gauntlet_kube::{
-    Client, KubeLedger, KubeQueries, KubeTarget, KubeWitness, Mode, Site, cluster, connect, manifests, target,
+    Client, KubeLedger, KubeQueries, KubeTarget, KubeWitness, Mode, Site, api::client, cluster, connect,
+    deploy::manifests, run::target,
 };
 
 use super::{At, Doors, TargetKind, Tempo};
@@ -42,6 +43,8 @@ impl TargetKind for OnKube {
             slack: Duration::from_secs(60),
             pace: Duration::from_millis(150),
             appears: Duration::from_secs(45),
+            // The longest pause of a kubelet before it starts again what ended again and again.
+            held: Duration::from_secs(300),
             undo: Duration::from_secs(60),
             roll: Duration::from_secs(60),
             one_by_one: false,
@@ -57,7 +60,8 @@ impl TargetKind for OnKube {
         Box::pin(async move {
             let at = located(at)?;
             allowed(system, &at).await?;
-            target::abilities(connect(at.kubeconfig.as_deref(), at.context.as_deref()).await?).await
+            let client = connect(at.kubeconfig.as_deref(), at.context.as_deref()).await?;
+            target::abilities(client, at.namespace.is_none()).await
         })
     }
 
@@ -163,7 +167,7 @@ async fn allowed(system: &System, at: &At) -> Result<(), Trouble> {
         let why = format!("`kube.namespaces` of the system file does not list it (it lists {listed:?})");
         return Err(Trouble::refused(format!("--namespace {namespace}"), why));
     }
-    let context = gauntlet_kube::client::context(at.kubeconfig.as_deref(), at.context.as_deref())?;
+    let context = client::context(at.kubeconfig.as_deref(), at.context.as_deref())?;
     let names = std::iter::once(context.as_str()).chain(at.namespace.as_deref());
     production(names, at.allow_production)
 }

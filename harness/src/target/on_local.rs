@@ -55,6 +55,7 @@ impl TargetKind for OnLocal {
             slack: Duration::ZERO,
             pace: Duration::from_millis(20),
             appears: Duration::from_secs(2),
+            held: Duration::ZERO,
             undo: Duration::from_secs(12),
             roll: Duration::from_secs(120),
             one_by_one: true,

@@ -42,6 +42,10 @@ impl LocalWitness {
                 let (component, replica) = self.replica(ask, &at.unit)?;
                 ready::ask(&self.layout, component, replica).await
             }
+            Query::Replicas { at } => self.replicas(ask, at)?,
+            Query::Reach { .. } => {
+                return Err(Trouble::refused(ask, "on this machine nothing stands between components"));
+            }
             Query::Sql { at, statement } => {
                 let (component, replica) = self.replica(ask, &at.unit)?;
                 let Ready::Postgres { port, user, password, database } = &component.ready else {
@@ -85,6 +89,15 @@ impl LocalWitness {
             }
         };
         Ok(proc::word(&seen, pinned).to_owned())
+    }
+
+    fn replicas(&self, ask: &Query, at: &Place) -> Result<String, Trouble> {
+        let mut running = 0;
+        for replica in self.layout.replicas.iter().filter(|one| Some(&one.component) == at.unit.component()) {
+            let seen = proc::under(&self.layout, Some(&self.layout.dir(replica)));
+            running += u16::from(!seen.map_err(|error| Trouble::failed(ask, error))?.is_empty());
+        }
+        Ok(running.to_string())
     }
 
     /// Told by what the kernel keeps of every replica's process: nothing that was written down when it was started.

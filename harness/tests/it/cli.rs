@@ -133,7 +133,7 @@ fn the_doctor_says_what_is_missing_and_how_to_get_it() {
 fn a_mistake_in_the_command_is_told_and_starts_nothing() {
     let shell = Shell::new();
     let hello = "examples/hello/steady.yml";
-    let cases: [(&[&str], &str); 24] = [
+    let cases: [(&[&str], &str); 25] = [
         (&[], "Usage: gauntlet <COMMAND>"),
         (&["rum"], "'run'"),
         (&["run"], "<SCENARIOS>..."),
@@ -144,6 +144,22 @@ fn a_mistake_in_the_command_is_told_and_starts_nothing() {
         (&["run", hello, "--set", "web.replicas"], "has no `=`"),
         (&["run", hello, "--set", "wep.replicas=2"], "no component"),
         (&["plan", hello, "--endpoint", "192.0.2.1:80"], "--allow-host 192.0.2.1"),
+        // With a namespace an address is no way around what may be touched.
+        (
+            &[
+                "plan",
+                hello,
+                "--target",
+                "kube",
+                "--context",
+                "x",
+                "--namespace",
+                "shop",
+                "--endpoint",
+                "127.0.0.1:9",
+            ],
+            "does not list it",
+        ),
         (&["list", "faulst"], "'faults'"),
         (&["replay", "nowhere"], "nowhere"),
         (&["cluster", "up", "--config", "nowhere.yml"], "nowhere.yml: no such file"),

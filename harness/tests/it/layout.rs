@@ -107,9 +107,16 @@ fn what_sees_shares_nothing_with_what_acts() {
 #[test]
 fn an_eye_shares_nothing_with_an_agent() {
     for (part, other) in [("eye", "agent"), ("agent", "eye")] {
-        let text = fs::read_to_string(root().join(format!("harness/kube/src/{part}.rs"))).unwrap();
+        let text = fs::read_to_string(root().join(format!("harness/kube/src/node/{part}.rs"))).unwrap();
         assert!(!text.contains(&format!("{other}::")), "{part} uses what belongs to the {other}");
     }
+}
+
+#[test]
+fn what_sees_a_cluster_shares_nothing_with_what_acts_there() {
+    let acts = ["target", "ground", "pods", "probes", "workload", "ledger"].map(|file| format!("run::{file}"));
+    let forbidden: Vec<&str> = acts.iter().map(String::as_str).chain(["agent::"]).collect();
+    assert_eq!(naming("harness/kube/src/witness", &forbidden), Vec::<String>::new());
 }
 
 #[test]

@@ -13,7 +13,7 @@ use gauntlet::{
     report::{Console, FORMATS, Style, story::Story, write_all},
 };
 use gauntlet_core::{
-    evidence::Event,
+    evidence::{Event, Machine, Surroundings, What},
     judge::{Finding, State, Verdict},
     outcome::Outcome,
 };
@@ -139,6 +139,42 @@ fn a_terminal_is_redrawn_and_keeps_the_same_lines() {
     let plain: Vec<String> = kept(&plain).into_iter().filter(|line| !statuses(line)).collect();
     assert_eq!(kept(&text).into_iter().filter(|line| !statuses(line)).collect::<Vec<_>>(), plain);
     assert!(watched(Style::of(true, false)).contains("\x1b[31m"), "no colour");
+}
+
+#[test]
+fn what_a_run_stood_on_is_in_every_report_and_what_changed_stands_beside_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut run = Run::of("benchmarks");
+    let look = |image: &str| {
+        let known = [("image/service", image), ("node/worker", "kubelet v1.34.4")];
+        let known = known.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let machine = Machine { unready: None, since: "then".into() };
+        let machines = [("worker".to_owned(), machine)].into();
+        What::LookedAround(Surroundings { known, machines })
+    };
+    let place =
+        |run: &Run, load: fn(&What) -> bool| run.events.iter().position(|event| load(&event.what)).unwrap();
+    let began = place(&run, |what| matches!(what, What::LoadBegan));
+    run.events.insert(began, Event { at_us: run.events[began].at_us, what: look("shop:1 sha256:11") });
+    let ended = place(&run, |what| matches!(what, What::LoadEnded(_))) + 1;
+    run.events.insert(ended, Event { at_us: run.events[ended].at_us, what: look("shop:2 sha256:22") });
+    run.write(dir.path()).unwrap();
+    let recorded = Recorded::open(dir.path()).unwrap();
+    let story = Story::of(&recorded);
+    let report: Value = serde_json::from_str(&render("report.json", &story, &verdict(State::Met))).unwrap();
+    let known = &report["provenance"];
+    assert_eq!(known["commit"], "0123456789abcdef");
+    assert_eq!(known["image/service"], "shop:1 sha256:11");
+    assert_eq!(known["image/service, at the end"], "shop:2 sha256:22");
+    assert_eq!(known["node/worker"], "kubelet v1.34.4");
+    assert!(known.get("node/worker, at the end").is_none(), "{known}");
+    for file in ["report.html", "junit.xml"] {
+        let text = render(file, &story, &verdict(State::Met));
+        assert!(text.contains("shop:1 sha256:11") && text.contains("shop:2 sha256:22"), "{file}");
+    }
+    let told =
+        recorded.judge().findings.into_iter().find(|one| one.what.starts_with("the machines")).unwrap();
+    assert_eq!((told.state, told.measured.as_str()), (State::Met, "1 of 1 stayed ready"));
 }
 
 #[test]

@@ -111,6 +111,7 @@ pub(crate) fn plan(scenario: &str) -> Plan {
         replicas: BTreeMap::from([(service(), Replicas { count: 3, cores: 0.5, memory: 1 << 30 })]),
         metrics: BTreeMap::new(),
         musts: Vec::new(),
+        connections: Vec::new(),
         generator: GeneratorLimits { lag_p99: Duration::from_millis(20), sent: 0.99 },
         needs: Default::default(),
         touches: Default::default(),

@@ -235,7 +235,9 @@ async fn its_abilities_are_what_its_acts_need() {
     let signals = [Signal::Kill, Signal::Terminate, Signal::Interrupt, Signal::Pause, Signal::Resume];
     let signals = signals.map(|signal| Act::Signal { at: at.clone(), signal });
     let configure = Act::Configure { unit: at.unit.clone(), revision: Revision::original() };
-    let needed: BTreeSet<_> = signals.iter().chain([&start(&at), &configure]).map(Act::needs).collect();
+    let scale = Act::Scale { unit: at.unit.clone(), replicas: 1 };
+    let others = [&start(&at), &configure, &scale];
+    let needed: BTreeSet<_> = signals.iter().chain(others).map(Act::needs).collect();
     assert_eq!(run.target.abilities().await.unwrap(), needed);
 }
 

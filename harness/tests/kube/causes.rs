@@ -4,6 +4,7 @@ use std::{fs, path::Path};
 
 use crate::{
     cluster::{here, kubeconfig, kubectl, left},
+    own::Own,
     stage::{Stage, root},
 };
 
@@ -27,26 +28,8 @@ fn told(more: &[String], code: i32, words: &[&str]) {
     told_of(&root().join("deploy/system.yml"), more, code, words);
 }
 
-/// The reference system with an overlay of this test's own.
-fn told_of_overlay(more: &str, lines: &str, code: i32, words: &[&str]) {
-    let dir = tempfile::tempdir_in("/var/tmp").unwrap();
-    let overlay = dir.path().join("overlay");
-    fs::create_dir(&overlay).unwrap();
-    let up = "../".repeat(overlay.components().count() - 1);
-    let base = root().join("deploy/overlays/kind");
-    let base = format!("{up}{}", base.strip_prefix("/").unwrap().display());
-    fs::write(overlay.join("kustomization.yml"), format!("resources: [{base}{more}]\n{lines}")).unwrap();
-    let quota =
-        "apiVersion: v1\nkind: ResourceQuota\nmetadata: { name: few }\nspec: { hard: { pods: '3' } }\n";
-    fs::write(overlay.join("quota.yml"), quota).unwrap();
-    let system = fs::read_to_string(root().join("deploy/system.yml")).unwrap();
-    let system = system.replace("kind: overlays/kind,", "broken: overlay, kind: overlay,");
-    let data = root().join("service/oracle/questions.json").display().to_string();
-    let system = system.replace("../service/oracle/questions.json", &data);
-    let system = system.replace("production: overlays/production", "production: overlay");
-    let file = dir.path().join("system.yml");
-    fs::write(&file, system).unwrap();
-    told_of(&file, &here(), code, words);
+fn told_of_overlay(resources: &[(&str, &str)], lines: &str, code: i32, words: &[&str]) {
+    told_of(&Own::new(resources, lines).system(), &here(), code, words);
     assert_eq!(left(), Vec::<String>::new());
 }
 
@@ -106,8 +89,10 @@ fn a_context_that_looks_like_production_needs_a_flag() {
 #[ignore = "needs a cluster: make test-kube"]
 fn a_missing_image_and_a_quota_are_named() {
     let image = "images: [{ name: gauntlet/causal-service, newTag: nowhere }]\n";
-    told_of_overlay("", image, 4, &["SETUP FAILED", "ErrImageNeverPull"]);
-    told_of_overlay(", quota.yml", "", 4, &["SETUP FAILED", "exceeded quota"]);
+    told_of_overlay(&[], image, 4, &["SETUP FAILED", "ErrImageNeverPull"]);
+    let quota =
+        "apiVersion: v1\nkind: ResourceQuota\nmetadata: { name: few }\nspec: { hard: { pods: '3' } }\n";
+    told_of_overlay(&[("quota.yml", quota)], "", 4, &["SETUP FAILED", "exceeded quota"]);
 }
 
 #[test]

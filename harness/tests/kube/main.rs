@@ -3,13 +3,21 @@
 
 #![cfg(test)]
 
+mod attach;
 mod causes;
 mod cluster;
 #[path = "../shared/conformance.rs"]
 mod conformance;
+mod connections;
+
 mod deploy;
+mod dry_run;
 mod gate;
 mod outage;
+mod own;
+mod parity;
+mod rights;
+mod sabotage;
 mod sigkill;
 #[path = "../it/stage.rs"]
 #[expect(dead_code, reason = "what only runs on this machine leave is looked for elsewhere")]

@@ -29,19 +29,42 @@ objectives:
   - p95 < 1s
 ";
 
+const CHANGES: &str = "
+hypothesis: nothing of a killed run is left
+system: SYSTEM
+seed: 9
+load:
+  - behaviour: mixed
+    arrivals: { constant: 50/s }
+phases: { warm-up: 1s, baseline: 2s, fault: 14s, update: 30s }
+faults:
+  - scale-in: service
+    at: fault
+    for: 8s
+rollouts:
+  - update: service
+    to: v2
+    at: update
+tolerates: { service: 1 of 3 }
+objectives:
+  - p95 < 1s
+";
+
 /// Two leases of 30 s and 15 s.
 const WITHIN: Duration = Duration::from_secs(75);
 
 #[test]
 #[ignore = "needs a cluster: make test-kube"]
-fn after_sigkill_in_set_up_or_in_a_fault_the_janitor_leaves_nothing() {
-    for at in [
-        "\"entering\",\"step\":\"set-up/4\"",
-        "\"entering\",\"step\":\"kill-1/1\"",
-        "\"entered\",\"step\":\"pause-2/1\"",
+fn after_sigkill_in_set_up_in_a_fault_or_in_a_rollout_the_janitor_leaves_nothing() {
+    for (scenario, at) in [
+        (SHORT, "\"entering\",\"step\":\"set-up/4\""),
+        (SHORT, "\"entering\",\"step\":\"kill-1/1\""),
+        (SHORT, "\"entered\",\"step\":\"pause-2/1\""),
+        (CHANGES, "\"entered\",\"step\":\"scale-in-1/1\""),
+        (CHANGES, "\"applied\",\"step\":\"update-1/1\""),
     ] {
         let stage = Stage::new();
-        let mut run = stage.start(SHORT, &here());
+        let mut run = stage.start(scenario, &here());
         stage.await_event(at);
         run.kill().unwrap();
         run.wait().unwrap();

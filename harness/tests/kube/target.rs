@@ -41,7 +41,7 @@ async fn awaits(witness: &dyn Witness, ask: Query, expected: &str) {
 }
 
 /// Whatever happens, the next test finds no such namespace.
-struct Gone(String);
+pub(crate) struct Gone(pub(crate) String);
 
 impl Drop for Gone {
     fn drop(&mut self) {

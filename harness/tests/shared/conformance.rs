@@ -61,7 +61,7 @@ impl Subject<'_> {
 fn object(act: &Act) -> Object {
     match act {
         Act::Signal { at, .. } | Act::Stop { at } => at.object.clone().unwrap(),
-        Act::Start { .. } | Act::Configure { .. } => panic!("{act} is pinned to nothing"),
+        Act::Start { .. } | Act::Configure { .. } | Act::Scale { .. } => panic!("{act} is pinned to nothing"),
     }
 }
 
@@ -74,12 +74,13 @@ pub(crate) async fn conforms(subject: &Subject<'_>) {
     kills_one_life_only(subject).await;
     stops_and_starts(subject).await;
     rolls_out_and_back(subject).await;
+    scales_in_and_back(subject).await;
 }
 
 async fn says_what_it_can(subject: &Subject<'_>) {
     let can = subject.target.abilities().await.unwrap();
     assert!(
-        [Ability::Start, Ability::Kill, Ability::Pause, Ability::Configure]
+        [Ability::Start, Ability::Kill, Ability::Pause, Ability::Configure, Ability::Scale]
             .iter()
             .all(|ability| can.contains(ability)),
         "{can:?}"
@@ -162,5 +163,24 @@ async fn rolls_out_and_back(subject: &Subject<'_>) {
     assert_eq!(back.undo, [prepared.act], "the way back is what runs now");
     subject.apply_all(&prepared.undo).await;
     subject.sees(revision(), Revision::ORIGINAL).await;
+    subject.is_well().await;
+}
+
+async fn scales_in_and_back(subject: &Subject<'_>) {
+    let component = subject.at.unit.component().unwrap().clone();
+    let count = || Query::Replicas { at: Place::component(&component) };
+    let unit = Unit::Component { component: component.clone() };
+    let before: u16 = subject.look(&count()).await.parse().unwrap();
+    let scale = |replicas| Act::Scale { unit: unit.clone(), replicas };
+    let there = subject.target.prepare(&scale(before)).await.unwrap();
+    assert!(there.idle && there.undo.is_empty(), "so many run already: {there:?}");
+    let prepared = subject.target.prepare(&scale(before - 1)).await.unwrap();
+    assert_eq!(prepared.undo, [scale(before)]);
+    assert_eq!(prepared.touches, std::slice::from_ref(&unit));
+    subject.sees(count(), &before.to_string()).await;
+    subject.apply_all(std::slice::from_ref(&prepared.act)).await;
+    subject.sees(count(), &(before - 1).to_string()).await;
+    subject.apply_all(&prepared.undo).await;
+    subject.sees(count(), &before.to_string()).await;
     subject.is_well().await;
 }

@@ -4,7 +4,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{act::Act, evidence::frame::LoadCounts, name::Name, plan::Plan, proof::Reading, step::StepId};
+use super::surroundings::Surroundings;
+use crate::{
+    act::Act, evidence::frame::LoadCounts, name::Name, plan::Plan, proof::Reading, scenario::Destination,
+    step::StepId,
+};
 
 /// The format of the journal. A reader refuses any other.
 pub const JOURNAL_FORMAT: u32 = 1;
@@ -83,6 +87,15 @@ pub enum What {
         /// What it is.
         is: String,
     },
+    /// Connections were opened from a place.
+    Reached {
+        /// The component or the stranger.
+        from: Name,
+        /// What was seen of each destination.
+        seen: BTreeMap<Destination, String>,
+    },
+    /// What runs, and on what: told after the set-up, and again at the end of the load.
+    LookedAround(Surroundings),
     /// The load began: zero of the time line of phases, faults and requests.
     LoadBegan,
     /// The load ended, and this is what the generator says of itself.

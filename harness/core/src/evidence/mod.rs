@@ -6,6 +6,7 @@ pub mod frame;
 pub mod metric;
 pub mod request;
 pub mod second;
+pub mod surroundings;
 
 pub use event::{Began, Event, JOURNAL_FORMAT, Side, TroubleKind, What};
 pub use exposition::Wanted;
@@ -13,6 +14,7 @@ pub use frame::{FRAME_LIMIT, Frame, LoadCounts};
 pub use metric::{CPU_SECONDS, RESIDENT_BYTES, Sample};
 pub use request::{Class, Operation, Request};
 pub use second::{Latencies, Second, Seconds};
+pub use surroundings::{Machine, Surroundings};
 
 /// One piece of evidence. A journal gives its events first, then samples, then requests by intended start.
 #[derive(Debug, Clone, Copy)]

@@ -172,7 +172,10 @@ impl Course {
     /// When faults and rollouts held a replica of a component (run clock): it owed no samples then.
     pub(super) fn held(&self, component: &Name, replica: u16) -> Vec<Stretch> {
         let unit = Unit::Replica { component: component.clone(), index: replica };
-        let held = self.faults.iter().filter(|fault| fault.touched.contains(&unit));
+        // Which of its replicas a scale-in takes is the target's choice.
+        let whole = Unit::Component { component: component.clone() };
+        let touches = |fault: &&FaultCourse| fault.touched.contains(&unit) || fault.touched.contains(&whole);
+        let held = self.faults.iter().filter(touches);
         let held = held.filter_map(|fault| Some((fault.began_us?, fault.healed_us.unwrap_or(u64::MAX))));
         let rolled = self.rollouts.iter().filter(|rollout| rollout.component == *component);
         held.chain(rolled.filter_map(RolloutCourse::rolling)).collect()
@@ -257,7 +260,10 @@ fn us(at: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::Course;
-    use crate::judge::testing::{Story, name};
+    use crate::{
+        act::{Act, Unit},
+        judge::testing::{Story, name},
+    };
 
     fn course(story: &Story) -> Course {
         let mut course = Course::new(&story.plan);
@@ -287,6 +293,21 @@ mod tests {
         let course = course(&Story::good());
         assert_eq!(course.held(&name("service"), 2).len(), 1);
         assert!(course.held(&name("service"), 1).is_empty());
+    }
+
+    #[test]
+    fn whoever_takes_some_replica_of_a_component_may_have_taken_any() {
+        let mut story = Story::good();
+        let unit = Unit::Component { component: name("service") };
+        story.plan.faults[0].track.steps[0].acts = vec![Act::Scale { unit, replicas: 2 }];
+        let course = course(&story);
+        assert!((1..=3).all(|replica| course.held(&name("service"), replica).len() == 1));
+        assert!(
+            course
+                .held(&name("proxy"), 2)
+                .iter()
+                .all(|stretch| stretch.0 > Story::ZERO_US + Story::HEALED_US)
+        );
     }
 
     #[test]

@@ -4,8 +4,9 @@
 //! run's clock; requests and phases the load's, whose zero is the event that the load began.
 //!
 //! One judge, one file, one line in [`JUDGES`]. They share what is private here: `course` (real times of faults),
-//! `progress` (how far a step came), `settings` (what was read back), `coverage` (was every replica watched), `register`
-//! (records written and found), `bound` (from an objective to its finding) and `show` (quantities in words).
+//! `progress` (how far a step came), `settings` (what was read back), `machines` (what carried the system), `coverage` (was
+//! every replica watched), `register` (records written and found), `bound` (from an objective to its finding) and `show`
+//! (quantities in words).
 
 use serde::{Deserialize, Serialize};
 
@@ -17,9 +18,11 @@ use crate::{
 };
 
 mod bound;
+mod connections;
 mod course;
 mod coverage;
 mod generator;
+mod machines;
 mod metric;
 mod no_duplicate;
 mod no_lost_write;
@@ -43,6 +46,7 @@ pub const JUDGES: &[JudgeKind] = &[
     metric::KIND,
     recovery::KIND,
     rollout::KIND,
+    connections::KIND,
     proofs::KIND,
     generator::KIND,
     no_lost_write::KIND,
@@ -148,6 +152,7 @@ pub struct Bench {
     judges: Vec<Box<dyn Judge>>,
     objectives: Vec<String>,
     checks: Vec<Name>,
+    connections: bool,
 }
 
 impl Bench {
@@ -161,6 +166,7 @@ impl Bench {
                 .collect(),
             objectives: plan.objectives.iter().map(|objective| objective.text.clone()).collect(),
             checks: plan.checks.clone(),
+            connections: !plan.connections.is_empty(),
         }
     }
 
@@ -178,8 +184,8 @@ impl Bench {
             .map(unheard)
             .collect();
         findings.extend(silent);
-        if self.objectives.is_empty() && self.checks.is_empty() {
-            findings.push(unheard("an objective or a check"));
+        if self.objectives.is_empty() && self.checks.is_empty() && !self.connections {
+            findings.push(unheard("an objective, a check or a connection"));
         }
         Verdict::of(findings)
     }
@@ -269,6 +275,7 @@ mod tests {
         let mut story = Story::good();
         story.plan.objectives.clear();
         story.plan.checks.clear();
+        story.plan.connections.clear();
         assert_eq!(story.verdict().outcome, Outcome::Inconclusive);
     }
 

@@ -1,5 +1,5 @@
 //! `proofs`: whether the run is evidence at all. The system came up, every fault took effect and is gone, the settings
-//! are what they must be, every phase began, and the journal is complete.
+//! are what they must be, the machines beneath stayed ready, every phase began, and the journal is complete.
 
 use std::collections::BTreeMap;
 
@@ -8,6 +8,7 @@ use crate::{
     judge::{
         Finding, Judge, JudgeKind, State,
         course::{Course, FaultCourse},
+        machines::Machines,
         progress::Progress,
         settings::Settings,
         show,
@@ -30,6 +31,7 @@ struct Proofs {
     set_up: Vec<StepId>,
     steps: BTreeMap<StepId, Progress>,
     settings: Settings,
+    machines: Machines,
     troubles: Vec<(TroubleKind, Option<StepId>, String)>,
     phases: Vec<Name>,
     interrupted: bool,
@@ -46,6 +48,7 @@ impl Proofs {
             set_up: plan.set_up.steps.iter().map(|step| step.id.clone()).collect(),
             steps: steps.map(|step| (step.id.clone(), Progress::of(step))).collect(),
             settings: Settings::new(plan),
+            machines: Machines::default(),
             troubles: Vec::new(),
             phases: Vec::new(),
             interrupted: false,
@@ -66,10 +69,15 @@ impl Proofs {
             }
             What::Trouble { kind, step, why } => self.troubles.push((*kind, step.clone(), why.clone())),
             What::Setting { .. } => self.settings.take(&event.what),
+            What::LookedAround(seen) => self.machines.take(seen),
             What::Phase { name } => self.phases.push(name.clone()),
             What::Interrupted => self.interrupted = true,
             What::Ended => self.ended = true,
-            What::Began(_) | What::Applied { .. } | What::LoadBegan | What::LoadEnded(_) => {}
+            What::Began(_)
+            | What::Reached { .. }
+            | What::Applied { .. }
+            | What::LoadBegan
+            | What::LoadEnded(_) => {}
         }
     }
 
@@ -235,6 +243,7 @@ impl Judge for Proofs {
         all.extend(self.settings.findings(self.omitted()));
         all.extend(self.course.faults.iter().map(|fault| self.fault(fault)));
         all.extend(self.residue());
+        all.extend(self.machines.finding());
         all.push(self.phases());
         all.extend(self.troubles.iter().filter_map(|trouble| self.trouble(trouble)));
         all.push(self.journal());

@@ -16,7 +16,7 @@ use crate::{
     },
     name::Name,
     plan::{
-        Arrivals, Comparison, FaultPlan, GeneratorLimits, LoadPlan, Measure, Objective, Phase, Plan,
+        Arrivals, Comparison, FaultPlan, GeneratorLimits, LoadPlan, Measure, Objective, Phase, Plan, Reach,
         Replicas, RolloutPlan, Segment, StepPlan, Stream, load::BehaviourPlan,
     },
     proof::{Expect, Proof, Query, Reading},
@@ -196,6 +196,7 @@ fn plan() -> Plan {
             },
         )]),
         musts: vec![(name("database"), Must { sql: "show fsync".into(), is: "on".into() })],
+        connections: vec![reach()],
         generator: GeneratorLimits { lag_p99: Duration::from_millis(20), sent: 0.99 },
         needs: BTreeSet::new(),
         touches: BTreeSet::new(),
@@ -329,6 +330,7 @@ fn events() -> Vec<Event> {
         (SECOND, proved(&set_up, Side::Effect)),
         (SECOND, What::Entered { step: set_up.clone() }),
         (2 * SECOND, setting),
+        (2 * SECOND, reached()),
         (load(0), What::LoadBegan),
         (load(0), phase("warm-up")),
         (load(2 * SECOND), phase("baseline")),
@@ -353,6 +355,19 @@ fn events() -> Vec<Event> {
         (load(25 * SECOND), What::Ended),
     ];
     all.into_iter().map(|(at_us, what)| Event { at_us, what }).collect()
+}
+
+/// The proxy reaches the service and not the database.
+fn reach() -> Reach {
+    let wanted = [("service:http", true), ("database:sql", false)];
+    let wanted = wanted.map(|(to, open)| (to.parse().unwrap(), open));
+    Reach { from: name("proxy"), wanted: wanted.into(), within: Duration::from_secs(15) }
+}
+
+fn reached() -> What {
+    let seen = [("service:http", "open"), ("database:sql", "silent")];
+    let seen = seen.map(|(to, seen)| (to.parse().unwrap(), seen.to_owned()));
+    What::Reached { from: name("proxy"), seen: seen.into() }
 }
 
 /// A reading a second of each replica; `service-2` is away from 8 s to 10 s and begins another life.

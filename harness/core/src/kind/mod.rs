@@ -22,7 +22,7 @@ pub mod rollout;
 pub mod set_up;
 
 /// The faults, in the order in which they are listed.
-pub const FAULTS: &[&dyn Kind] = &[&fault::kill::Kill, &fault::pause::Pause];
+pub const FAULTS: &[&dyn Kind] = &[&fault::kill::Kill, &fault::pause::Pause, &fault::scale_in::ScaleIn];
 
 /// The rollouts, in the order in which they are listed.
 pub const ROLLOUTS: &[&dyn RolloutKind] = &[&rollout::update::Update, &rollout::rollback::Rollback];

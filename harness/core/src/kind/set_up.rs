@@ -13,8 +13,8 @@ use crate::{
 
 const GONE: Duration = Duration::from_secs(10);
 
-/// The track that brings a system up.
-pub fn expand(system: &System) -> Track {
+/// The track that brings a system up, and then what opens connections from these sources.
+pub fn expand<'a>(system: &System, probed: impl Iterator<Item = &'a Name>) -> Track {
     let name = Name::known("set-up");
     let mut steps = vec![ground(&name)];
     steps.extend(
@@ -28,6 +28,9 @@ pub fn expand(system: &System) -> Track {
     let way = Query::Way { at: Place::replica(&system.endpoint.component, 1) };
     if let (Some(last), Some(spec)) = (steps.last_mut(), system.components.get(&system.endpoint.component)) {
         last.effect.push(proof(way, "ready", spec.ready_within.get()));
+    }
+    for source in probed {
+        steps.push(probe(&name, steps.len() + 1, source));
     }
     Track { name, steps }
 }
@@ -62,6 +65,20 @@ fn start(track: &Name, number: usize, component: &Name, spec: &Component) -> Ste
     }
 }
 
+fn probe(track: &Name, number: usize, source: &Name) -> Step {
+    let unit = Unit::Probe { source: source.clone() };
+    let process = |is, within| proof(Query::Process { at: Place::of(unit.clone()) }, is, within);
+    Step {
+        id: StepId::new(track, number),
+        title: format!("probe from {source}"),
+        begin: Begin::Then,
+        acts: vec![Act::Start { unit: unit.clone() }],
+        effect: vec![process("running", GONE)],
+        gone: vec![process("absent", GONE)],
+        end: End::Track,
+    }
+}
+
 fn proof(ask: Query, is: &str, within: Duration) -> Proof {
     Proof { ask, expect: Expect::Is(is.to_owned()), within }
 }
@@ -76,7 +93,7 @@ mod tests {
         let text = "format: 1\nname: x\ncomponents:\n  store: { ports: [sql], ready: { tcp: { port: sql } } }\n  \
                     web: { replicas: 2, ports: [http], uses: [store], ready_within: 7s, ready: { tcp: { port: http } } }\n\
                     endpoint: { component: web, port: http }\n";
-        insta::assert_snapshot!(shown(&expand(&system::read(text).unwrap())), @r"
+        insta::assert_snapshot!(shown(&expand(&system::read(text).unwrap(), std::iter::empty())), @r"
         set-up/1: start ground, Then to Track
           act    start ground
           gone   process of ground is absent within 10s

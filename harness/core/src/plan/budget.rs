@@ -11,7 +11,7 @@ use std::{
 
 use super::{FaultPlan, RolloutPlan, time_line};
 use crate::{
-    act::Unit,
+    act::{Act, Unit},
     name::Name,
     scenario::Scenario,
     system::System,
@@ -39,7 +39,9 @@ pub(super) fn check(
             faults.iter().map(|(_, other)| other).filter(|other| !std::ptr::eq(*other, fault)),
         );
         let own = units(fault);
-        if let Some((unit, other)) = own.iter().find_map(|unit| held.get(unit).map(|other| (unit, *other))) {
+        let clash =
+            |unit: &&Unit| held.iter().find(|(other, _)| meet(unit, other)).map(|(other, by)| (*other, *by));
+        if let Some((unit, other)) = own.iter().find_map(clash) {
             let what = format!(
                 "`{unit}` is still held by `{}` ({} to {})",
                 other.title,
@@ -57,7 +59,8 @@ pub(super) fn check(
         {
             continue;
         }
-        for (component, mut down) in down(own.iter().chain(held.keys())) {
+        let all = own.iter().map(|unit| (*unit, fault)).chain(held.iter().map(|(unit, by)| (*unit, *by)));
+        for (component, mut down) in down(system, all) {
             down +=
                 rollouts.iter().filter(|(_, rollout)| takes_one(rollout, component, fault.begins)).count();
             let limit = limit(scenario, system, component);
@@ -116,6 +119,12 @@ fn held_at<'a>(
     open.flat_map(|fault| units(fault).into_iter().map(move |unit| (unit, fault))).collect()
 }
 
+/// Whether two units cannot be held at the same time: they are one, or a component as a whole and a replica of it.
+fn meet(one: &Unit, other: &Unit) -> bool {
+    let whole = matches!(one, Unit::Component { .. }) || matches!(other, Unit::Component { .. });
+    one == other || whole && one.component() == other.component()
+}
+
 fn component_of(unit: &Unit) -> Option<&Name> {
     unit.component()
 }
@@ -141,12 +150,30 @@ fn takes_one(rollout: &RolloutPlan, component: &Name, at: Duration) -> bool {
     rollout.component == *component && rollout.begins <= at && at < rollout.ends()
 }
 
-fn down<'a>(units: impl Iterator<Item = &'a &'a Unit>) -> BTreeMap<&'a Name, usize> {
+fn down<'a>(
+    system: &System,
+    units: impl Iterator<Item = (&'a Unit, &'a FaultPlan)>,
+) -> BTreeMap<&'a Name, usize> {
     let mut down = BTreeMap::new();
-    for component in units.filter_map(|unit| component_of(unit)) {
-        *down.entry(component).or_insert(0) += 1;
+    for (unit, fault) in units {
+        if let Some(component) = component_of(unit) {
+            *down.entry(component).or_insert(0) += taken(system, component, fault);
+        }
     }
     down
+}
+
+/// How many replicas a fault takes of a unit: one, or what a component has fewer.
+fn taken(system: &System, component: &Name, fault: &FaultPlan) -> usize {
+    let all = system.components.get(component).map_or(0, |spec| spec.replicas);
+    let acts = fault.track.steps.iter().flat_map(|step| &step.acts);
+    let fewer = acts.filter_map(|act| match act {
+        Act::Scale { unit, replicas } if unit.component() == Some(component) => {
+            Some(usize::from(all.saturating_sub(*replicas)))
+        }
+        _ => None,
+    });
+    fewer.max().unwrap_or(1)
 }
 
 #[cfg(test)]
@@ -166,7 +193,9 @@ mod tests {
     /// What is said of faults, each of one line: kind and component, replica, second, length.
     fn told(faults: &[(&str, u16, u16, u16)], tolerates: &str) -> Vec<String> {
         let line = |(kind, pick, at, lasts): &(&str, u16, u16, u16)| {
-            format!("  - {{ {kind}, pick: [{pick}], at: fault + {at}s, for: {lasts}s }}\n")
+            // Of a scale-in it is how many.
+            let pick = if kind.starts_with("scale-in") { pick.to_string() } else { format!("[{pick}]") };
+            format!("  - {{ {kind}, pick: {pick}, at: fault + {at}s, for: {lasts}s }}\n")
         };
         let faults: String = faults.iter().map(line).collect();
         let text = format!(
@@ -174,7 +203,7 @@ mod tests {
              load: [{{ behaviour: get, arrivals: {{ constant: 10/s }} }}]\nobjectives: [errors < 1%]\n"
         );
         let system = system::read(SYSTEM).unwrap();
-        let abilities = BTreeSet::from([Ability::Start, Ability::Kill, Ability::Pause]);
+        let abilities = BTreeSet::from([Ability::Start, Ability::Kill, Ability::Pause, Ability::Scale]);
         let known = Known { system: &system, target: "any", abilities, slack: Default::default() };
         let planned = plan("x", &scenario::read(text).unwrap(), &known);
         planned.err().unwrap_or_default().into_iter().map(|mistake| mistake.what).collect()
@@ -208,5 +237,18 @@ mod tests {
     fn one_replica_is_held_by_one_fault_at_a_time() {
         let said = told(&[("kill: web", 1, 0, 10), ("pause: web", 1, 12, 5)], "");
         assert_eq!(said, ["`web-1` is still held by `kill web-1` (0s to 15s)"]);
+    }
+
+    #[test]
+    fn a_scale_in_counts_as_many_as_it_takes_and_no_replica_is_held_beside_it() {
+        let one = "tolerates: { web: 1 of 4 }";
+        assert!(told(&[("scale-in: web", 1, 0, 10)], one).is_empty());
+        assert_eq!(
+            told(&[("scale-in: web", 2, 0, 10)], one),
+            ["2 replicas of `web` would be down at 0s; 1 may be"]
+        );
+        let beside = |at| told(&[("scale-in: web", 1, 0, 10), ("pause: web", 2, at, 5)], "");
+        assert_eq!(beside(12), ["`web` is still held by `scale-in web to 3` (0s to 15s)"]);
+        assert!(beside(15).is_empty());
     }
 }

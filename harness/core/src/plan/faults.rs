@@ -35,7 +35,7 @@ fn hit(plans: &[(usize, FaultPlan)], component: &Name) -> BTreeSet<u16> {
     let units = steps.flat_map(|step| &step.acts).map(|act| act.unit());
     let indices = units.filter_map(|unit| match unit {
         Unit::Replica { component: other, index } if other == component => Some(*index),
-        Unit::Replica { .. } | Unit::Component { .. } | Unit::Ground => None,
+        Unit::Replica { .. } | Unit::Component { .. } | Unit::Probe { .. } | Unit::Ground => None,
     });
     indices.collect()
 }

@@ -31,8 +31,8 @@ pub(super) struct Against<'a> {
 /// The objectives of a scenario; those with mistakes are left out.
 pub(super) fn objectives(book: &mut Book<'_>, against: Against<'_>) -> Vec<Objective> {
     let scenario = against.scenario;
-    if scenario.objectives.is_empty() && scenario.checks.is_empty() {
-        let what = "nothing is judged: there is neither an objective nor a check";
+    if scenario.objectives.is_empty() && scenario.checks.is_empty() && scenario.connections.is_empty() {
+        let what = "nothing is judged: there is no objective, no check and no connection";
         book.say(Mistake::at("objectives", what).mend("add `objectives: [p95 < 200ms]` or the like"));
     }
     let mut objectives = Vec::with_capacity(scenario.objectives.len());

@@ -16,6 +16,7 @@ use crate::{
 };
 
 mod budget;
+pub mod connections;
 mod faults;
 mod judged;
 pub mod load;
@@ -29,6 +30,7 @@ mod time_line;
 mod written;
 
 pub use budget::SETTLE;
+pub use connections::Reach;
 pub use judged::CHECKS;
 pub use load::{Arrivals, LoadPlan, Segment, StepPlan, Stream};
 pub use objective::{Comparison, Measure, Objective};
@@ -69,6 +71,9 @@ pub struct Plan {
     pub metrics: BTreeMap<Name, Metric>,
     /// What is read back from components and must hold.
     pub musts: Vec<(Name, Must)>,
+    /// Who must reach what, and who must not; a row for each source.
+    #[serde(default)]
+    pub connections: Vec<Reach>,
     /// When the generator's own evidence is worth nothing.
     pub generator: GeneratorLimits,
     /// What the target must be able to do.

@@ -30,6 +30,7 @@ pub fn print(plan: &Plan) -> String {
         out.title("rollouts, kept until the end");
         plan.rollouts.iter().for_each(|planned| rollout(&mut out, planned));
     }
+    connections(&mut out, plan);
     out.title(if plan.objectives.is_empty() { "no objectives" } else { "objectives" });
     plan.objectives.iter().for_each(|planned| objective(&mut out, planned));
     judged_besides(&mut out, plan);
@@ -130,6 +131,19 @@ fn rollout(out: &mut Lines, rollout: &RolloutPlan) {
     for step in &rollout.track.steps {
         step.effect.iter().for_each(|proof| out.line(6, format!("completed when: {proof}")));
         step.gone.iter().for_each(|proof| out.line(6, format!("if not, taken back until: {proof}")));
+    }
+}
+
+fn connections(out: &mut Lines, plan: &Plan) {
+    if plan.connections.is_empty() {
+        return;
+    }
+    out.title("connections, tried before the load; what is not named must be closed");
+    for row in &plan.connections {
+        let open: Vec<_> =
+            row.wanted.iter().filter(|(_, open)| **open).map(|(to, _)| to.to_string()).collect();
+        let open = if open.is_empty() { "nothing".to_owned() } else { open.join(", ") };
+        out.line(1, format!("{:<12} reaches {open}, of {}", row.from, row.wanted.len()));
     }
 }
 

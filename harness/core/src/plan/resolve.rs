@@ -6,8 +6,8 @@ use std::{
 };
 
 use super::{
-    GeneratorLimits, Known, Measure, Objective, Plan, Replicas, budget, faults, judged, mix, rollouts,
-    time_line,
+    GeneratorLimits, Known, Measure, Objective, Plan, Replicas, budget, connections, faults, judged, mix,
+    rollouts, time_line,
 };
 use crate::{
     act::{Ability, Unit},
@@ -29,7 +29,8 @@ pub fn plan(name: &str, scenario: &Scenario, known: &Known<'_>) -> Result<Plan, 
     }
     let phases = time_line::phases(&mut book, scenario);
     let load = mix::load(&mut book, scenario, system, &phases);
-    let mut set_up = set_up::expand(system);
+    let connections = connections::connections(&mut book, scenario, known);
+    let mut set_up = set_up::expand(system, connections.iter().map(|row| &row.from));
     let mut faults = faults::faults(&mut book, scenario, known, &phases);
     let mut rollouts = rollouts::rollouts(&mut book, scenario, known, &phases);
     let tracks = faults.iter_mut().map(|(_, fault)| &mut fault.track);
@@ -60,6 +61,7 @@ pub fn plan(name: &str, scenario: &Scenario, known: &Known<'_>) -> Result<Plan, 
         metrics: metrics(system, &objectives),
         replicas: replicas(system),
         musts: musts(system),
+        connections,
         generator: GeneratorLimits {
             lag_p99: scenario.generator.lag.get(),
             sent: scenario.generator.sent.fraction(),
@@ -83,6 +85,8 @@ pub(super) fn word(ability: Ability) -> &'static str {
         Ability::Kill => "kill",
         Ability::Pause => "pause",
         Ability::Configure => "configure",
+        Ability::Scale => "scale",
+        Ability::Probe => "probe",
     }
 }
 

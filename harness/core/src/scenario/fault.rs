@@ -203,7 +203,7 @@ mod tests {
     #[test]
     fn a_wrong_fault_is_told_with_place_and_mend() {
         insta::assert_snapshot!(read("kil: service\nat: fault\n").unwrap_err(), @"x.yml:1:1: unknown field `kil`; did you mean `kill`?");
-        insta::assert_snapshot!(read("pick: one\nat: fault\n").unwrap_err(), @"x.yml:1:1: the fault has no kind; add one of `kill: COMPONENT`, `pause: COMPONENT`");
+        insta::assert_snapshot!(read("pick: one\nat: fault\n").unwrap_err(), @"x.yml:1:1: the fault has no kind; add one of `kill: COMPONENT`, `pause: COMPONENT`, `scale-in: COMPONENT`");
         insta::assert_snapshot!(read("kill: a\npause: b\nat: fault\n").unwrap_err(), @"x.yml:1:1: one fault is both `kill` and `pause`; write one item of the list for each");
         insta::assert_snapshot!(read("kill: service\n").unwrap_err(), @"x.yml:1:1: the field `at` is missing; add `at: ...`");
         insta::assert_snapshot!(read("kill: service\nat: fault\npick: all\n").unwrap_err(), @"x.yml:3:7: all replicas are never hit: one must stay; write `one`, `another`, a number such as `2`, or a list such as `[1, 3]`");

@@ -12,6 +12,7 @@ use crate::{
     yaml::{self, Mistake, Places},
 };
 
+pub mod connection;
 pub mod fault;
 pub mod load;
 pub mod moment;
@@ -19,6 +20,7 @@ pub mod rollout;
 mod schema;
 pub mod tolerance;
 
+pub use connection::Destination;
 pub use fault::{Fault, Pick};
 pub use load::{Load, Shape};
 pub use moment::Moment;
@@ -56,6 +58,10 @@ pub struct Scenario {
     /// What is rolled out anew meanwhile.
     #[serde(default)]
     pub rollouts: Vec<Rollout>,
+    /// Who may connect to what: `COMPONENT:PORT: [SOURCE]`, or an address of `kube.addresses` by its name. A source is a
+    /// component, a stranger of `kube.strangers`, or `all`. Every source is tried, and what is not allowed must be closed.
+    #[serde(default)]
+    pub connections: IndexMap<Destination, Vec<Name>>,
     /// How many replicas of a component may be down at the same time; one less than all unless said.
     #[serde(default)]
     pub tolerates: BTreeMap<Name, Tolerance>,

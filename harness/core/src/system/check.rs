@@ -4,6 +4,7 @@ use super::{Behaviour, Changes, Component, Metric, Port, Ready, System, names};
 use crate::{
     act::Revision,
     name::Name,
+    scenario::connection::ALL,
     yaml::{Book, Mistake, Places},
 };
 
@@ -42,6 +43,7 @@ pub(super) fn check(system: &System, places: &Places) -> Result<(), Vec<Mistake>
         }
     }
     names::check_audit(&mut book, system);
+    check_strangers(&mut book, system);
     book.close()
 }
 
@@ -173,6 +175,28 @@ fn check_share(book: &mut Book<'_>, system: &System, path: &str, other: &Name, w
     }
 }
 
+fn check_strangers(book: &mut Book<'_>, system: &System) {
+    let Some(kube) = &system.kube else { return };
+    for (name, path) in kube
+        .strangers
+        .keys()
+        .map(|name| (name, format!("kube.strangers.{name}")))
+        .chain(kube.addresses.keys().map(|name| (name, format!("kube.addresses.{name}"))))
+    {
+        if system.components.contains_key(name) || name.as_str() == ALL {
+            let what = format!("`{name}` is taken: a source or a destination could be either");
+            book.say(Mistake::of_key(path, what).mend("write another name"));
+        }
+    }
+    for (name, address) in &kube.addresses {
+        let port = address.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
+        if port.is_none() {
+            let what = format!("{address:?} has no port");
+            book.say(Mistake::at(format!("kube.addresses.{name}"), what).mend("write `HOST:PORT`"));
+        }
+    }
+}
+
 /// The behaviour by way of which a mix contains itself.
 fn round_trip<'a>(system: &'a System, name: &Name) -> Option<&'a Name> {
     let mut seen: Vec<&Name> = Vec::new();
@@ -261,6 +285,16 @@ behaviours:
         insta::assert_snapshot!(revision("v2: { settings: { A: b } }"), @"x.yml:12:39: `A` has this value without the revision too; write another value, or take it out");
         insta::assert_snapshot!(revision("v2: { settings: { A: '{{ host }}' } }"), @"x.yml:12:39: a template: what a revision changes is the same on every target; write plain text");
         insta::assert_snapshot!(revision("v2: { setings: { A: c } }"), @"x.yml:12:24: unknown field `setings`; did you mean `settings`?");
+    }
+
+    #[test]
+    fn strangers_and_addresses_that_are_none_are_told() {
+        let kube = |written: &str| {
+            told("metrics:\n", &format!("kube:\n  endpoint: 127.0.0.1:1\n  {written}\nmetrics:\n"))
+        };
+        insta::assert_snapshot!(kube("strangers: { web: {} }"), @"x.yml:17:16: `web` is taken: a source or a destination could be either; write another name");
+        insta::assert_snapshot!(kube("strangers: { all: {} }"), @"x.yml:17:16: `all` is taken: a source or a destination could be either; write another name");
+        insta::assert_snapshot!(kube("addresses: { dns: dns.system }"), @r#"x.yml:17:21: "dns.system" has no port; write `HOST:PORT`"#);
     }
 
     #[test]

@@ -28,6 +28,12 @@ pub struct Kube {
     /// The components whose pods ask the API server. A NetworkPolicy is made for them, for no selector can name it.
     #[serde(default)]
     pub api_server: Vec<Name>,
+    /// Pods that are none of the system's, made to try `connections` from where they stand.
+    #[serde(default)]
+    pub strangers: IndexMap<Name, Stranger>,
+    /// `HOST:PORT` of what is no component, as the system's pods name it, by the name that `connections` use.
+    #[serde(default)]
+    pub addresses: BTreeMap<Name, String>,
     /// `HOST:PORT` where the endpoint is reached from outside the cluster, such as a NodePort published on 127.0.0.1.
     pub endpoint: String,
 }
@@ -40,6 +46,18 @@ pub struct GeneratedSecret {
     pub name: String,
     /// Its keys. In a value stands `{{ secret.NAME }}` (dashes become underscores) for a drawn secret.
     pub keys: BTreeMap<String, String>,
+}
+
+/// A pod that is none of the system's.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Stranger {
+    /// Its namespace; the system's own unless said. One that is not there is made for the run.
+    #[serde(default)]
+    pub namespace: Option<String>,
+    /// Its labels, such as those that a policy lets in.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
 }
 
 /// Which pods are a component's replicas.

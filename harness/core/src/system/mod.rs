@@ -23,7 +23,7 @@ pub mod template;
 
 pub use behaviour::{Audit, Behaviour, Expected, Found, JsonCheck, Mark, Method, RequestSpec};
 pub use component::{Allotment, Component, FileSource, Local, Must, Port, Ready, Scrape, Stop};
-pub use kubernetes::{GeneratedSecret, Kube, Pods};
+pub use kubernetes::{GeneratedSecret, Kube, Pods, Stranger};
 pub use metric::Metric;
 pub use revision::{Change, Changes, together};
 pub use template::{Expr, Piece, Template};

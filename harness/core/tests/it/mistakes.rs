@@ -189,7 +189,7 @@ fn several_mistakes_are_told_at_once() {
 #[test]
 fn a_scenario_that_measures_nothing_is_told() {
     let text = "hypothesis: h\nsystem: s.yml\nphases: { baseline: 5s }\n";
-    insta::assert_snapshot!(told(text), @"loss.yml:1:1: nothing is judged: there is neither an objective nor a check; add `objectives: [p95 < 200ms]` or the like");
+    insta::assert_snapshot!(told(text), @"loss.yml:1:1: nothing is judged: there is no objective, no check and no connection; add `objectives: [p95 < 200ms]` or the like");
     insta::assert_snapshot!(told(format!("{text}objectives: [p95 < 200ms, recovery < 5s]\nchecks: [right-answers]\n")), @r"
     loss.yml:4:14: `p95 < 200ms` is measured on requests, and there is no load; add `load:`
     loss.yml:4:27: `recovery < 5s` is measured on requests, and there is no load; add `load:`

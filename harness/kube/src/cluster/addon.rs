@@ -8,7 +8,7 @@ use kube::{Client, core::DynamicObject};
 use serde_json::Value;
 
 use super::{Kind, program::Call};
-use crate::{apply::Applier, documents::documents, wait::rollout};
+use crate::api::{apply::Applier, documents::documents, wait::rollout};
 
 const INSTALL: Duration = Duration::from_secs(300);
 const READY: Duration = Duration::from_secs(120);
@@ -137,7 +137,7 @@ mod tests {
     use serde_json::json;
 
     use super::{ALWAYS, for_kind, mistake};
-    use crate::documents::documents;
+    use crate::api::documents::documents;
 
     #[test]
     fn an_add_on_without_a_manifest_needs_a_program() {

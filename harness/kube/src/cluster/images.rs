@@ -13,7 +13,7 @@ use kube::{Api, Client, api::ListParams};
 use serde::{Deserialize, Serialize};
 
 use super::{Kind, Say, program::Call};
-use crate::told::within;
+use crate::api::told::within;
 
 /// The first build compiles everything.
 const BUILD: Duration = Duration::from_secs(3600);

@@ -8,10 +8,8 @@ use kube::{Api, Client, api::ListParams, core::DynamicObject};
 use serde_json::json;
 
 use crate::{
-    apply::Applier,
-    told::within,
-    tools::{NAMESPACE, tools},
-    wait::rollouts,
+    api::{apply::Applier, told::within, wait::rollouts},
+    cluster::tools::{NAMESPACE, tools},
 };
 
 const APPLY: Duration = Duration::from_secs(30);
@@ -70,7 +68,7 @@ fn annotate(object: &mut DynamicObject, id: &str) {
 #[cfg(test)]
 mod tests {
     use super::{IMAGE_ID, annotate};
-    use crate::tools::tools;
+    use crate::cluster::tools::tools;
 
     #[test]
     fn an_image_built_anew_replaces_the_pods() {

@@ -12,9 +12,11 @@ mod addon;
 mod diagnose;
 mod images;
 mod install;
+pub(crate) mod nodes;
 pub(crate) mod program;
 mod progress;
 mod status;
+pub mod tools;
 mod up;
 
 pub use images::Images;
@@ -56,6 +58,12 @@ impl Kind {
         Ok(names.lines().any(|name| name.trim() == self.name))
     }
 
+    /// The names of its nodes, as kind made them: whether they have joined yet, only the API server knows.
+    async fn nodes(&self) -> Result<Vec<String>, Trouble> {
+        let names = Call::new("kind", ["get", "nodes", "--name", &self.name]).run().await?;
+        Ok(nodes_of(&names))
+    }
+
     /// Removes the cluster and what was kept of it; says whether there was one.
     pub async fn down(&self) -> Result<bool, Trouble> {
         let there = self.exists().await?;
@@ -92,11 +100,28 @@ impl Kind {
     }
 }
 
+// The load balancer before several control planes is a container of kind's, but no node.
+fn nodes_of(names: &str) -> Vec<String> {
+    let names = names.lines().map(str::trim);
+    names
+        .filter(|name| !name.is_empty() && !name.ends_with("-external-load-balancer"))
+        .map(str::to_owned)
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use std::path::Path;
 
-    use super::Kind;
+    use super::{Kind, nodes_of};
+
+    #[test]
+    fn a_load_balancer_is_no_node() {
+        assert_eq!(
+            nodes_of("a-worker\na-external-load-balancer\n\na-control-plane\n"),
+            ["a-worker", "a-control-plane"]
+        );
+    }
 
     #[test]
     fn a_cluster_has_a_kubeconfig_of_its_own() {

@@ -9,7 +9,8 @@ use k8s_openapi::api::{
 };
 use kube::{Api, Client, api::ListParams};
 
-use crate::{told::within, tools::NAMESPACE};
+use super::nodes;
+use crate::{api::told::within, cluster::tools::NAMESPACE};
 
 const ASK: Duration = Duration::from_secs(10);
 
@@ -70,15 +71,13 @@ fn image(pod: Option<k8s_openapi::api::core::v1::PodSpec>) -> String {
 
 fn of_node(node: &Node) -> String {
     let status = node.status.clone().unwrap_or_default();
-    let conditions = status.conditions.unwrap_or_default();
-    let ready = conditions.iter().any(|one| one.type_ == "Ready" && one.status == "True");
     let version = status.node_info.map(|info| info.kubelet_version).unwrap_or_default();
     let zone = node.metadata.labels.as_ref().and_then(|all| all.get("topology.kubernetes.io/zone"));
     let images =
         status.images.unwrap_or_default().into_iter().flat_map(|image| image.names.unwrap_or_default());
     let ours = images.filter(|name| name.contains("gauntlet/") && !name.contains('@')).count();
-    let name = node.metadata.name.as_deref().unwrap_or("?");
-    let state = if ready { "ready" } else { "not ready" };
+    let name = nodes::name(node);
+    let state = if nodes::is_ready(node) { "ready" } else { "not ready" };
     let zone = zone.map(|zone| format!("  {zone}")).unwrap_or_default();
     format!("{name:<28} {state}  {version}  {ours} images of gauntlet{zone}")
 }

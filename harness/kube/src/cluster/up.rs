@@ -4,14 +4,13 @@ use std::{fs, path::PathBuf, time::Duration};
 
 use gauntlet_core::port::Trouble;
 use k8s_openapi::api::core::v1::Node;
-use kube::{Api, Client, api::ListParams};
+use kube::Client;
 use tokio::time::{Instant, sleep};
 
 use super::{Images, Kind, Say, Tools, addon, diagnose::diagnose, images::load, install};
 use crate::{
-    client::connect,
-    cluster::{program::Call, stage},
-    told::within,
+    api::client::connect,
+    cluster::{nodes, program::Call, stage},
 };
 
 const CREATE: Duration = Duration::from_secs(300);
@@ -133,20 +132,20 @@ async fn cluster(up: &Up, there: bool) -> Result<(String, Client), Trouble> {
         fs::remove_file(up.kind.making()).map_err(failed)?;
     }
     let client = connect(Some(&kubeconfig), None).await?;
-    let nodes = nodes(&client).await?;
+    let nodes = all_ready(&up.kind, &client).await?;
     Ok((format!("{} ({nodes} nodes)", if there { "there already" } else { "created" }), client))
 }
 
-// Waits until all nodes are ready; answers how many there are.
-async fn nodes(client: &Client) -> Result<usize, Trouble> {
-    let api: Api<Node> = Api::all(client.clone());
+// Waits until all nodes are there and ready; answers how many there are. kind knows which: a node that has not joined yet is
+// in no list of the API server.
+async fn all_ready(kind: &Kind, client: &Client) -> Result<usize, Trouble> {
+    let expected = kind.nodes().await?;
     let until = Instant::now() + NODES;
     loop {
-        let why = match within(ASK, "listing nodes", api.list(&ListParams::default())).await {
-            Ok(list) => match list.items.iter().find(|node| !ready(node)) {
-                None if !list.items.is_empty() => return Ok(list.items.len()),
-                None => "there is no node".to_owned(),
-                Some(node) => format!("{} is not ready", node.metadata.name.as_deref().unwrap_or("?")),
+        let why = match nodes::list(client).await {
+            Ok(found) => match missing(&expected, &found) {
+                None => return Ok(found.len()),
+                Some(why) => why,
             },
             Err(error) => error.to_string(),
         };
@@ -160,7 +159,40 @@ async fn nodes(client: &Client) -> Result<usize, Trouble> {
     }
 }
 
-fn ready(node: &Node) -> bool {
-    let mut conditions = node.status.iter().flat_map(|status| status.conditions.iter().flatten());
-    conditions.any(|one| one.type_ == "Ready" && one.status == "True")
+// What is still to come of the nodes.
+fn missing(expected: &[String], found: &[Node]) -> Option<String> {
+    if found.is_empty() {
+        return Some("there is no node".to_owned());
+    }
+    let joined = |name: &String| found.iter().any(|node| nodes::name(node) == name);
+    let absent: Vec<&str> = expected.iter().filter(|name| !joined(name)).map(String::as_str).collect();
+    if !absent.is_empty() {
+        return Some(format!("not joined yet: {}", absent.join(", ")));
+    }
+    found.iter().find_map(nodes::unready)
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::api::core::v1::Node;
+    use serde_json::{from_value, json};
+
+    use super::missing;
+
+    fn node(name: &str, ready: &str) -> Node {
+        let ready = json!({ "type": "Ready", "status": ready, "reason": "KubeletNotReady" });
+        from_value(json!({ "metadata": { "name": name }, "status": { "conditions": [ready] } })).unwrap()
+    }
+
+    #[test]
+    fn a_cluster_is_whole_when_every_node_has_joined_and_is_ready() {
+        let expected = ["plane", "worker", "worker2"].map(str::to_owned);
+        let two = [node("plane", "True"), node("worker", "True")];
+        assert_eq!(missing(&expected, &two).unwrap(), "not joined yet: worker2");
+        let late = [two.clone(), [node("worker2", "False"), node("other", "True")]].concat();
+        assert_eq!(missing(&expected, &late).unwrap(), "node worker2 is not ready since ?: KubeletNotReady");
+        let all = [two.as_slice(), &[node("worker2", "True")]].concat();
+        assert_eq!(missing(&expected, &all), None);
+        assert_eq!(missing(&[], &[]).unwrap(), "there is no node");
+    }
 }

@@ -14,10 +14,9 @@ use kube::{Api, Client, api::ListParams};
 
 use super::{cause::cause, logs};
 use crate::{
-    cluster::program::Call,
-    pods::{replicas, selected},
-    told::within,
-    wait::reasons,
+    api::{told::within, wait::reasons},
+    cluster::{nodes, program::Call},
+    run::pods::{replicas, selected},
 };
 
 const ASK: Duration = Duration::from_secs(15);
@@ -168,8 +167,9 @@ async fn summary(client: &Client, around: Around<'_>, pods: &Result<Vec<Pod>, Tr
         let name = pod.metadata.name.clone().unwrap_or_default();
         reasons(pod).into_iter().map(move |why| format!("pod {name}: {why}"))
     });
+    let nodes = nodes::holding_up(client, pods).await;
     let warnings = warnings(client, around.namespace).await;
-    for why in unready.chain(warnings) {
+    for why in nodes.into_iter().chain(unready).chain(warnings) {
         let named = cause(&why).map(|cause| format!("{}: ", cause.name)).unwrap_or_default();
         let _ = writeln!(text, "{named}{why}");
     }

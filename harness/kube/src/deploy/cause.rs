@@ -10,12 +10,12 @@ pub struct Cause {
     /// What a person does about it.
     pub mend: &'static str,
     /// Whether waiting helps no more.
-    pub(super) hopeless: bool,
+    pub(crate) hopeless: bool,
     told: &'static [&'static str],
 }
 
 /// In this order: what is more telling comes first.
-const CAUSES: [Cause; 12] = [
+const CAUSES: [Cause; 13] = [
     Cause {
         name: "image-pull",
         mend: "build the image and bring it to the nodes, or name a registry that has it",
@@ -51,6 +51,12 @@ const CAUSES: [Cause; 12] = [
         mend: "logs/*.previous.log say why it ended",
         hopeless: false,
         told: &["CrashLoopBackOff", ", code "],
+    },
+    Cause {
+        name: "node-not-ready",
+        mend: "bring the node back (does its kubelet run?), or take it out of the cluster; nodes-described.txt says more",
+        hopeless: false,
+        told: &["is not ready since", "node.kubernetes.io/unreachable", "node.kubernetes.io/not-ready"],
     },
     Cause {
         name: "volume",
@@ -120,6 +126,11 @@ mod tests {
             ("container web: CrashLoopBackOff (OOMKilled, code 137)", "out-of-memory"),
             ("container web: CrashLoopBackOff (Error, code 3: no such word)", "crash"),
             ("Unschedulable: 0/3 nodes are available: 3 Insufficient cpu.", "unschedulable"),
+            (
+                "0/3 nodes are available: 1 had untolerated taint {node.kubernetes.io/unreachable: }",
+                "node-not-ready",
+            ),
+            ("pod a: Unschedulable: no; node b is not ready since x: NodeStatusUnknown", "node-not-ready"),
             ("Unschedulable: pod has unbound immediate PersistentVolumeClaims", "volume"),
             (
                 "applying Service x/y failed: spec.ports[0].nodePort: provided port is already allocated (422)",

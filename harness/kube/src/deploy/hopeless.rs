@@ -11,7 +11,10 @@ use kube::{Api, Client, api::ListParams};
 use tokio::time::{Instant, sleep};
 
 use super::cause::cause;
-use crate::{site::DEPLOYED_LABEL, told::within, wait::reasons};
+use crate::{
+    api::{told::within, wait::reasons},
+    run::site::DEPLOYED_LABEL,
+};
 
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 const ASK: Duration = Duration::from_secs(5);

@@ -12,7 +12,7 @@ use gauntlet_core::{port::Trouble, secrets::Secrets};
 use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::{Api, api::LogParams};
 
-use crate::told::within;
+use crate::api::told::within;
 
 /// How long one log may take.
 const LOGGED_WITHIN: Duration = Duration::from_secs(10);

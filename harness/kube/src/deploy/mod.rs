@@ -12,20 +12,23 @@ use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::{Api, Client, api::DynamicObject};
 
 use crate::{
+    api::{patience::ask, wait::rollout},
     cluster::{Say, stage},
-    manifests::{self, Rendered, kind},
-    patience::ask,
-    site::{DEPLOYED_LABEL, RUN_LABEL, Site},
-    wait::rollout,
+    run::site::{DEPLOYED_LABEL, RUN_LABEL, Site},
 };
 
 mod bundle;
 mod cause;
 mod hopeless;
 pub(crate) mod logs;
+pub mod manifests;
 mod place;
 mod reach;
+#[cfg(test)]
+mod typed;
 mod undeploy;
+
+use manifests::{Rendered, kind};
 
 pub use bundle::{Around, bundle};
 pub use cause::{Cause, cause, named};

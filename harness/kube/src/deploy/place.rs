@@ -20,8 +20,8 @@ use serde_json::json;
 
 use crate::{
     Applier,
-    manifests::{self, kind},
-    patience::ask,
+    api::patience::ask,
+    deploy::manifests::{self, kind},
 };
 
 /// How long it may take to apply all objects.
@@ -156,7 +156,7 @@ mod tests {
     use k8s_openapi::api::core::v1::{Namespace, Secret};
 
     use super::{object, of_stem, stems};
-    use crate::documents::documents;
+    use crate::api::documents::documents;
 
     #[test]
     fn a_claim_belongs_to_a_set_by_its_name() {

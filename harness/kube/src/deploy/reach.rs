@@ -9,7 +9,7 @@ use gauntlet_core::{
 use k8s_openapi::api::core::v1::Service;
 use kube::{Api, Client, api::ListParams};
 
-use crate::patience::ask;
+use crate::api::patience::ask;
 
 /// The Services of the endpoint's component, and whether the system file's endpoint answers from here.
 pub(super) async fn reached(
@@ -27,8 +27,8 @@ pub(super) async fn reached(
     let way = Query::Way { at: Place::replica(component, 1) };
     let reading = match witness.look(&way).await {
         Ok(reading) if reading.0 == "ready" => "something answers there".to_owned(),
-        Ok(reading) => format!("nothing answers there: {}", reading.0),
-        Err(trouble) => format!("nothing answers there: {trouble}"),
+        Ok(reading) => format!("not reached there: {}", reading.0),
+        Err(trouble) => format!("not reached there: {trouble}"),
     };
     lines.push(format!("from here, as `kube.endpoint` says: {}; {reading}", kube.endpoint));
     lines

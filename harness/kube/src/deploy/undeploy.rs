@@ -16,11 +16,13 @@ use tokio::time::{Instant, sleep};
 use super::{Owner, found, owner, place::claims};
 use crate::{
     Applier,
+    api::{
+        patience::{ask, ask_gone},
+        retry::retry,
+    },
     cluster::{Say, stage},
-    manifests::kind,
-    patience::{ask, ask_gone},
-    retry::retry,
-    site::DEPLOYED_LABEL,
+    deploy::manifests::kind,
+    run::site::DEPLOYED_LABEL,
 };
 
 const LOOK_EVERY: Duration = Duration::from_millis(500);

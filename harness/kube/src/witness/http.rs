@@ -2,7 +2,7 @@
 
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::{
-    Request,
+    HeaderMap, Request,
     body::Bytes,
     client::conn::http1::{self, SendRequest},
     header,
@@ -28,6 +28,8 @@ pub(super) enum Got {
     Answer {
         /// Its status.
         status: u16,
+        /// Its headers.
+        headers: HeaderMap,
         /// Its body.
         body: Bytes,
     },
@@ -75,9 +77,11 @@ impl Kept {
             Err(error) => return Got::Broken(error.to_string()),
             Ok(answer) => answer,
         };
-        let status = answer.status().as_u16();
-        match Limited::new(answer.into_body(), LIMIT).collect().await {
-            Ok(body) => Got::Answer { status, body: body.to_bytes() },
+        let (head, body) = answer.into_parts();
+        match Limited::new(body, LIMIT).collect().await {
+            Ok(body) => {
+                Got::Answer { status: head.status.as_u16(), headers: head.headers, body: body.to_bytes() }
+            }
             Err(error) => Got::Broken(error.to_string()),
         }
     }

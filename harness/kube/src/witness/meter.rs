@@ -22,9 +22,11 @@ use super::{
     pods::{Pods, Replica},
 };
 use crate::{
-    eye::{self, Container, Root, State},
-    forward::connect,
-    lines::Lines,
+    node::{
+        eye::{self, Container, Root, State},
+        lines::Lines,
+    },
+    witness::forward::connect,
 };
 
 /// A scrape that takes longer gives no sample.
@@ -200,7 +202,7 @@ async fn scrape(
         Err(_) => return Err(told(format!("no answer within {LIMIT:?}"))),
         Ok(Got::Closed) => return Err(told("closed".to_owned())),
         Ok(Got::Broken(why)) => return Err(told(why)),
-        Ok(Got::Answer { status: 200, body }) => body,
+        Ok(Got::Answer { status: 200, body, .. }) => body,
         Ok(Got::Answer { status, .. }) => return Err(told(format!("status {status}"))),
     };
     let picked = wanted.pick(&String::from_utf8_lossy(&text));

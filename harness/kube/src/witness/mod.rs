@@ -13,20 +13,28 @@ use gauntlet_core::{
 use k8s_openapi::api::core::v1::{Namespace, PersistentVolume, Pod};
 use kube::{Api, Client, api::ListParams};
 
+pub(crate) mod forward;
 mod http;
 pub mod meter;
 mod pods;
+mod reach;
 mod ready;
 mod rollout;
 mod sql;
+mod way;
 
 use self::pods::{Pods, Replica};
-use crate::{eye, lines::Lines, site::Site, told::within};
+use crate::{
+    api::told::within,
+    node::{eye, lines::Lines},
+    run::site::Site,
+};
 
 /// How long one question may take.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
 const ABSENT: &str = "absent";
 const RUNNING: &str = "running";
+const WAITING: &str = "waiting";
 
 /// Sees one run's pods.
 pub struct KubeWitness {
@@ -52,6 +60,11 @@ impl KubeWitness {
                 let pods = self.pods.replicas(component).await?;
                 if pods.is_empty() { ABSENT } else { RUNNING }.to_owned()
             }
+            Query::Process { at: Place { unit: Unit::Probe { source }, .. } } => self.probe(source).await?,
+            Query::Reach { at: Place { unit: Unit::Probe { source }, .. }, to } => {
+                return self.reach(ask, source, to).await;
+            }
+            Query::Reach { .. } => return Err(Trouble::refused(ask, "it is asked of a probe")),
             Query::Process { at } => self.process(ask, at).await?,
             Query::Revision { at } => {
                 let (name, component) = self.component(ask, at)?;
@@ -59,6 +72,11 @@ impl KubeWitness {
                 let site = &self.site.namespace;
                 let progress = rollout::progress(&self.client, site, name, ANSWERS_WITHIN).await?;
                 rollout::revision(component, &replicas, progress)
+            }
+            Query::Replicas { at } => {
+                let (name, _) = self.component(ask, at)?;
+                let replicas = self.pods.replicas(name).await?;
+                replicas.iter().filter(|replica| replica.id.is_some()).count().to_string()
             }
             Query::Ready { at } => {
                 let (name, component) = self.component(ask, at)?;
@@ -72,7 +90,7 @@ impl KubeWitness {
                 let kube = self.system.kube.as_ref();
                 let kube =
                     kube.ok_or_else(|| Trouble::refused(ask, "the system file has no `kube` section"))?;
-                ready::by_the_way(&component.ready, &kube.endpoint).await
+                self.way(ask, component, &kube.endpoint).await?
             }
             Query::Sql { at, statement } => {
                 let (name, component) = self.component(ask, at)?;
@@ -108,10 +126,10 @@ impl KubeWitness {
         let (name, _) = self.component(ask, at)?;
         let (id, node) = match &at.object {
             Some(object) => named(object).ok_or_else(|| Trouble::refused(ask, "no container is named so"))?,
-            None => match self.replica(name, at).await?.map(|replica| (replica.id, replica.node)) {
-                None => return Ok(ABSENT.to_owned()),
-                Some((None, _)) => return Ok(ABSENT.to_owned()),
-                Some((Some(id), node)) => (id, node),
+            None => match self.replica(name, at).await? {
+                Some(Replica { id: Some(id), node, .. }) => (id, node),
+                Some(Replica { held: Some(why), .. }) => return Ok(format!("{WAITING}: {why}")),
+                _ => return Ok(ABSENT.to_owned()),
             },
         };
         let question = eye::Question { containers: BTreeSet::from([id.clone()]) };

@@ -1,6 +1,6 @@
 //! The pods of a namespace, as a watch of the API server tells them. Nothing is asked again and again.
 
-use std::{collections::BTreeMap, future, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, future, net::IpAddr, sync::Arc, time::Duration};
 
 use futures_util::StreamExt;
 use gauntlet_core::{
@@ -8,12 +8,14 @@ use gauntlet_core::{
     port::Trouble,
     system::{System, kubernetes::pods},
 };
-use k8s_openapi::api::core::v1::{Container, Pod};
+use k8s_openapi::api::core::v1::{Container, ContainerStatus, Pod};
 use kube::{
     Api, Client,
     runtime::{WatchStreamExt, reflector, watcher},
 };
 use tokio::{task::AbortHandle, time::timeout};
+
+use crate::deploy::cause;
 
 /// How long the first list may take.
 const LISTED_WITHIN: Duration = Duration::from_secs(10);
@@ -32,9 +34,12 @@ pub(super) struct Replica {
     pub(super) node: String,
     /// The id of the container that runs: another one after each restart.
     pub(super) id: Option<String>,
+    /// Why the kubelet starts it later; none: nothing holds it back, or what does not pass by itself.
+    pub(super) held: Option<String>,
     /// Its environment, as far as it is plain text.
     pub(super) env: BTreeMap<String, Option<String>>,
     pub(super) image: Option<String>,
+    pub(super) address: Option<IpAddr>,
     ports: BTreeMap<String, u16>,
 }
 
@@ -53,13 +58,22 @@ impl Pods {
         Self { store, system, watching: tokio::spawn(watched).abort_handle() }
     }
 
-    /// A component's replicas: by age, then by name. A pod that leaves is none any more.
-    pub(super) async fn replicas(&self, component: &Name) -> Result<Vec<Replica>, Trouble> {
-        let what = format!("see the pods of {component}");
+    async fn listed(&self, what: &str) -> Result<(), Trouble> {
         let listed = timeout(LISTED_WITHIN, self.store.wait_until_ready()).await;
         let listed =
-            listed.map_err(|_| Trouble::failed(&what, format!("not listed within {LISTED_WITHIN:?}")))?;
-        listed.map_err(|error| Trouble::failed(&what, error))?;
+            listed.map_err(|_| Trouble::failed(what, format!("not listed within {LISTED_WITHIN:?}")))?;
+        listed.map_err(|error| Trouble::failed(what, error))
+    }
+
+    /// Whether there is a pod of that name, of whatever component. One that leaves still answers.
+    pub(super) async fn has(&self, name: &str) -> Result<bool, Trouble> {
+        self.listed(&format!("see whether {name} is a pod")).await?;
+        Ok(self.store.state().iter().any(|pod| pod.metadata.name.as_deref() == Some(name)))
+    }
+
+    /// A component's replicas: by age, then by name. A pod that leaves is none any more.
+    pub(super) async fn replicas(&self, component: &Name) -> Result<Vec<Replica>, Trouble> {
+        self.listed(&format!("see the pods of {component}")).await?;
         let said = self.system.components.get(component).and_then(|component| component.kube.as_ref());
         let (select, container) = pods(component, said);
         let mut pods: Vec<Arc<Pod>> =
@@ -91,7 +105,9 @@ impl Replica {
             pod: pod.metadata.name.clone().unwrap_or_default(),
             node: spec.and_then(|spec| spec.node_name.clone()).unwrap_or_default(),
             id: id.map(|(_, id)| id.to_owned()),
+            held: status.and_then(held),
             env: env.map(|entry| (entry.name.clone(), entry.value.clone())).collect(),
+            address: pod.status.as_ref().and_then(|status| status.pod_ip.as_ref()?.parse().ok()),
             image: own.and_then(|one| one.image.clone()),
             ports: own.into_iter().flat_map(ports).collect(),
         }
@@ -104,6 +120,22 @@ impl Replica {
             format!("the container of {} has no port named {name:?}", self.pod, name = name.as_str())
         })
     }
+}
+
+/// `CrashLoopBackOff: back-off 40s, after Error, code 137`. An image or a Secret that is not there is nothing to wait for.
+fn held(status: &ContainerStatus) -> Option<String> {
+    let waiting = status.state.as_ref()?.waiting.as_ref()?;
+    let reason = waiting.reason.as_deref()?;
+    if cause(reason).is_some_and(|cause| cause.hopeless) {
+        return None;
+    }
+    // The kubelet's words end with names that the reader knows.
+    let message = waiting.message.as_deref().and_then(|text| text.split(" restarting ").next());
+    let message = message.map(|text| format!(": {text}")).unwrap_or_default();
+    let before = status.last_state.as_ref().and_then(|last| last.terminated.as_ref());
+    let before = before
+        .map(|end| format!(", after {}, code {}", end.reason.as_deref().unwrap_or("its end"), end.exit_code));
+    Some(format!("{reason}{message}{}", before.unwrap_or_default()))
 }
 
 fn ports(container: &Container) -> impl Iterator<Item = (String, u16)> {
@@ -130,7 +162,31 @@ fn bears(pod: &Pod, select: &str) -> bool {
 mod tests {
     use serde_json::json;
 
-    use super::{Pod, bears};
+    use super::{Pod, Replica, bears};
+
+    #[test]
+    fn a_container_that_the_kubelet_starts_later_says_why_and_when() {
+        let replica = |waiting: serde_json::Value| {
+            let status = json!({
+                "name": "web", "image": "i", "imageID": "", "ready": false, "restartCount": 4,
+                "containerID": "containerd://old", "state": { "waiting": waiting },
+                "lastState": { "terminated": { "exitCode": 137, "reason": "Error" } },
+            });
+            let pod = json!({ "metadata": { "name": "web-1" }, "status": { "containerStatuses": [status] } });
+            let replica = Replica::of(&serde_json::from_value(pod).unwrap(), "web");
+            assert_eq!(replica.id, None);
+            replica.held
+        };
+        let message = "back-off 40s restarting failed container=web pod=web-1_shop(0123)";
+        assert_eq!(
+            replica(json!({ "reason": "CrashLoopBackOff", "message": message })).unwrap(),
+            "CrashLoopBackOff: back-off 40s, after Error, code 137"
+        );
+        let creating = replica(json!({ "reason": "ContainerCreating" }));
+        assert_eq!(creating.unwrap(), "ContainerCreating, after Error, code 137");
+        assert_eq!(replica(json!({ "reason": "ErrImageNeverPull", "message": "not present" })), None);
+        assert_eq!(replica(json!({})), None);
+    }
 
     #[test]
     fn a_selector_asks_for_every_label() {

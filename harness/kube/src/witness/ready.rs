@@ -11,7 +11,6 @@ use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::{Api, Client};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
-    net::TcpStream,
     time::timeout,
 };
 
@@ -19,15 +18,16 @@ use super::{
     http::{self, Got},
     pods::Replica,
     sql::{self, Login, SqlError},
+    way::arm_of,
 };
 use crate::{
-    forward::{Connection, connect},
-    site::Site,
-    told::within,
+    api::told::within,
+    run::site::Site,
+    witness::forward::{Connection, connect},
 };
 
 /// No answer within this, once connected, is silence. The way through two servers takes its time.
-const SILENT_AFTER: Duration = Duration::from_secs(1);
+pub(super) const SILENT_AFTER: Duration = Duration::from_secs(1);
 const SECRET_WITHIN: Duration = Duration::from_secs(5);
 
 /// The way to one replica.
@@ -47,7 +47,8 @@ impl Access<'_> {
         match &self.component.ready {
             Ready::Http { port, path, status } => match self.connect(port).await {
                 Ok(connection) => {
-                    told(timeout(SILENT_AFTER, http::get(connection, path)).await.ok(), *status)
+                    let got = timeout(SILENT_AFTER, http::get(connection, path)).await;
+                    told(got.ok().as_ref(), *status)
                 }
                 Err(why) => why,
             },
@@ -65,6 +66,14 @@ impl Access<'_> {
                 Err(_) => "silent".to_owned(),
             },
         }
+    }
+
+    /// Who answers, as the answer to the readiness check says; none where nothing is said.
+    pub(super) async fn arm(&self, header: &str) -> Option<String> {
+        let Ready::Http { port, path, .. } = &self.component.ready else { return None };
+        let connection = self.connect(port).await.ok()?;
+        let got = timeout(SILENT_AFTER, http::get(connection, path)).await;
+        arm_of(got.ok().as_ref(), header)
     }
 
     /// One value read with SQL.
@@ -101,33 +110,11 @@ impl Access<'_> {
     }
 }
 
-/// The same round trip from here, over the address that users take.
-pub(super) async fn by_the_way(ready: &Ready, endpoint: &str) -> String {
-    let connection = match timeout(SILENT_AFTER, TcpStream::connect(endpoint)).await {
-        Err(_) => return "silent".to_owned(),
-        Ok(Err(error)) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
-            return "refused".to_owned();
-        }
-        Ok(Err(error)) => return format!("broken: {error}"),
-        Ok(Ok(stream)) => stream,
-    };
-    match ready {
-        Ready::Http { path, status, .. } => {
-            told(timeout(SILENT_AFTER, http::get(connection, path)).await.ok(), *status)
-        }
-        Ready::Tcp { send, answer, .. } => {
-            let asked = timeout(SILENT_AFTER, over_tcp(connection, send, answer)).await;
-            asked.unwrap_or_else(|_| "silent".to_owned())
-        }
-        // That it is accepted is all that can be said without a session.
-        Ready::Postgres { .. } => "ready".to_owned(),
-    }
-}
-
-fn told(got: Option<Got>, wanted: u16) -> String {
+/// An answer in a word; none came in time where there is none.
+pub(super) fn told(got: Option<&Got>, wanted: u16) -> String {
     match got {
         None => "silent".to_owned(),
-        Some(Got::Answer { status, .. }) if status == wanted => "ready".to_owned(),
+        Some(Got::Answer { status, .. }) if *status == wanted => "ready".to_owned(),
         Some(Got::Answer { status, .. }) => format!("status {status}"),
         // The kubelet closes the connection when nobody listens in the pod.
         Some(Got::Closed) => "refused".to_owned(),
@@ -135,7 +122,12 @@ fn told(got: Option<Got>, wanted: u16) -> String {
     }
 }
 
-async fn over_tcp(mut connection: impl AsyncRead + AsyncWrite + Unpin, send: &str, wanted: &str) -> String {
+/// Sends a text; `ready` when the wanted one comes back.
+pub(super) async fn over_tcp(
+    mut connection: impl AsyncRead + AsyncWrite + Unpin,
+    send: &str,
+    wanted: &str,
+) -> String {
     if connection.write_all(send.as_bytes()).await.is_err() {
         return "refused".to_owned();
     }

@@ -11,7 +11,7 @@ use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use kube::{Api, Client, api::ListParams};
 
 use super::pods::Replica;
-use crate::told::within;
+use crate::api::told::within;
 
 /// What a controller says of its work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

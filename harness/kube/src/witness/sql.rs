@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 use tokio_postgres::{Config, NoTls, SimpleQueryMessage};
 
-use crate::forward::Connection;
+use crate::witness::forward::Connection;
 
 /// How long a session with its one statement may take.
 const LIMIT: Duration = Duration::from_secs(5);

@@ -9,6 +9,7 @@ use super::{Format, Story, escape::Text};
 
 mod chart;
 mod charts;
+mod connections;
 mod head;
 mod line;
 mod scale;
@@ -27,6 +28,7 @@ fn render(story: &Story, verdict: &Verdict) -> String {
         head::verdict(story, verdict),
         tables::objectives(story, verdict),
         tables::checks(story, verdict),
+        connections::table(story),
         charts::load(story),
         tables::phases(story),
         tables::behaviours(story),

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use gauntlet_core::{
-    evidence::{Began, Event, Operation, Request, What},
+    evidence::{Began, Event, Operation, Request, Surroundings, What},
     plan::{Measure, Objective, Phase, Plan},
 };
 use serde::Serialize;
@@ -14,6 +14,7 @@ use serde::Serialize;
 use crate::journal::{Recorded, table::AUDIT_STEP};
 
 mod behaviours;
+mod connections;
 mod faults;
 mod generator;
 mod phases;
@@ -23,6 +24,7 @@ mod series;
 mod timeline;
 
 pub use behaviours::BehaviourStory;
+pub use connections::ConnectionStory;
 pub use faults::{FaultStory, ProofStory};
 pub use generator::GeneratorStory;
 pub use phases::{PhaseStory, Quantiles};
@@ -53,7 +55,7 @@ pub struct Story {
     pub version: String,
     /// The command that repeats it.
     pub command: Vec<String>,
-    /// Commit, digests, machine.
+    /// Commit, digests, machine; images and nodes where the target tells them, at the end too where they differ then.
     pub provenance: BTreeMap<String, String>,
     /// How long the run took, set-up and healing included, in seconds.
     pub took_s: f64,
@@ -70,6 +72,9 @@ pub struct Story {
     /// The rollouts, in the order of the plan.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub rollouts: Vec<FaultStory>,
+    /// Who reached what, before the load began.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub connections: Vec<ConnectionStory>,
     /// The behaviours: their shares of the load, and how they fared in the judged phases.
     pub behaviours: Vec<BehaviourStory>,
     /// What the generator says of itself.
@@ -121,7 +126,7 @@ impl ObjectiveStory {
 impl Story {
     /// Folds the evidence of a run.
     pub fn of(recorded: &Recorded) -> Self {
-        let Began { run, wall_clock, version, command, provenance, plan, .. } = recorded.began();
+        let Began { run, wall_clock, version, command, plan, .. } = recorded.began();
         let clock = Clock::of(recorded.events());
         let rows = Rows::of(recorded.requests());
         let (bucket_s, seconds) = seconds::fold(plan, &rows);
@@ -135,7 +140,7 @@ impl Story {
             wall_clock: wall_clock.clone(),
             version: version.clone(),
             command: command.clone(),
-            provenance: provenance.clone(),
+            provenance: provenance(recorded),
             took_s: recorded.events().last().map_or(0.0, |event| seconds_of(event.at_us)),
             load_began_s: clock.zero_us.map(seconds_of),
             torn: recorded.torn.clone(),
@@ -143,6 +148,7 @@ impl Story {
             phases: plan.phases.iter().map(|phase| PhaseStory::of(phase, &rows)).collect(),
             faults: faults::fold(plan, recorded.events(), clock),
             rollouts: faults::rollouts(plan, recorded.events(), clock),
+            connections: connections::fold(plan, recorded.events()),
             behaviours: behaviours::fold(plan, &rows),
             generator: generator::fold(plan, recorded.events(), &rows),
             settings: timeline::settings(recorded.events()),
@@ -169,6 +175,17 @@ impl Story {
     pub fn command_line(&self) -> String {
         command_line(&self.command)
     }
+}
+
+/// What the run was made with, and what it found there.
+fn provenance(recorded: &Recorded) -> BTreeMap<String, String> {
+    let mut all = recorded.began().provenance.clone();
+    let looks = recorded.events().iter().filter_map(|event| match &event.what {
+        What::LookedAround(seen) => Some(seen),
+        _ => None,
+    });
+    all.extend(Surroundings::record(looks));
+    all
 }
 
 /// A command as one would type it.

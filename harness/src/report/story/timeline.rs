@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 
 use gauntlet_core::{
-    evidence::{Event, LoadCounts, Side, What},
+    evidence::{Event, LoadCounts, Side, Surroundings, What},
     plan::Plan,
+    proof::Reading,
     step::StepId,
 };
 use serde::Serialize;
 
 use super::{Clock, seconds_of};
+use crate::report::show;
 
 /// One thing that happened.
 #[derive(Debug, Clone, Serialize)]
@@ -130,6 +132,10 @@ impl Titles {
             What::Setting { component, ask, must, is } => {
                 (MomentKind::SetUp, format!("{component}: {ask} is {is:?}, must be {must:?}"))
             }
+            What::Reached { from, seen } => {
+                (MomentKind::SetUp, format!("reached from {from}: {}", Reading::of_reach(seen).0))
+            }
+            What::LookedAround(seen) => (MomentKind::Run, looked_around(seen)),
             What::LoadBegan => (MomentKind::Load, "the load began".into()),
             What::LoadEnded(counts) => (MomentKind::Load, load_ended(counts)),
             What::Phase { name } => (MomentKind::Load, format!("phase {name}")),
@@ -137,6 +143,15 @@ impl Titles {
             What::Ended => (MomentKind::Run, "the run ended".into()),
         }
     }
+}
+
+/// The record itself stands under provenance; what is not well is said where it happened.
+fn looked_around(seen: &Surroundings) -> String {
+    let unready = seen.machines.iter().filter_map(|(name, machine)| Some((name, machine.unready.as_ref()?)));
+    let unready: Vec<String> = unready.map(|(name, why)| format!("; {name} is not ready: {why}")).collect();
+    let images = seen.known.keys().filter(|name| name.starts_with("image/")).count();
+    let (images, machines) = (show::things(images, "image"), show::things(seen.machines.len(), "machine"));
+    format!("looked at what runs: {images} on {machines}{}", unready.concat())
 }
 
 fn load_ended(counts: &LoadCounts) -> String {

@@ -32,7 +32,7 @@ use self::{
     replica::Local,
     roll::{Roll, Rolls},
 };
-use crate::layout::Layout;
+use crate::layout::{Layout, Replica};
 
 /// The machine that the harness runs on.
 #[derive(Debug, Clone)]
@@ -67,7 +67,7 @@ impl LocalTarget {
     }
 
     fn prepare_now(&self, act: &Act) -> Result<Prepared, Trouble> {
-        let may_be_idle = matches!(act, Act::Start { .. } | Act::Configure { .. });
+        let may_be_idle = matches!(act, Act::Start { .. } | Act::Configure { .. } | Act::Scale { .. });
         let (act, undo) = match act {
             Act::Start { unit: Unit::Ground } => {
                 let undo = Act::Stop { at: Place::of(Unit::Ground) };
@@ -90,6 +90,7 @@ impl LocalTarget {
             },
             Act::Signal { at, signal } => self.prepare_signal(act, at, *signal)?,
             Act::Configure { unit, revision } => (act.clone(), self.prepare_roll(act, unit, revision)?),
+            Act::Scale { unit, replicas } => (act.clone(), self.prepare_scale(act, unit, *replicas)?),
         };
         let touches = vec![act.unit().clone()];
         let idle = may_be_idle && undo.is_empty();
@@ -132,6 +133,38 @@ impl LocalTarget {
         Ok(vec![Act::Configure { unit: unit.clone(), revision: present }])
     }
 
+    /// The way back is the number of those that run now.
+    fn prepare_scale(&self, act: &Act, unit: &Unit, wanted: u16) -> Result<Vec<Act>, Trouble> {
+        let all = self.all(act, unit)?;
+        if usize::from(wanted) > all.len() {
+            let why = format!("the run has places for {} replicas", all.len());
+            return Err(Trouble::refused(act, why));
+        }
+        let runs = |replica: &&&Replica| Local::new(&self.system, &self.layout, replica).root().is_some();
+        let present = u16::try_from(all.iter().filter(runs).count()).unwrap_or(u16::MAX);
+        let back = Act::Scale { unit: unit.clone(), replicas: present };
+        Ok(if present == wanted { vec![] } else { vec![back] })
+    }
+
+    /// The last ones end, in order; those before them run.
+    fn scale(&self, act: &Act, unit: &Unit, wanted: u16) -> Result<(), Trouble> {
+        unit.component().into_iter().for_each(|component| _ = self.rolls.supersede(component));
+        for replica in self.all(act, unit)?.into_iter().rev() {
+            let local = Local::new(&self.system, &self.layout, replica);
+            self.rolls.alone(replica, || {
+                if replica.index > wanted { local.stop(|| true) } else { local.start() }
+            })?;
+        }
+        Ok(())
+    }
+
+    fn all(&self, act: &Act, unit: &Unit) -> Result<Vec<&Replica>, Trouble> {
+        let Unit::Component { component } = unit else {
+            return Err(Trouble::refused(act, "only a component as a whole has a number of replicas"));
+        };
+        Ok(self.layout.replicas.iter().filter(|replica| replica.component == *component).collect())
+    }
+
     fn roll<'a>(&'a self, act: &Act, unit: &'a Unit) -> Result<Roll<'a>, Trouble> {
         let Unit::Component { component } = unit else {
             return Err(Trouble::refused(act, "a rollout is of a component as a whole"));
@@ -161,6 +194,7 @@ impl LocalTarget {
                 self.alone(act, |local| self.guarded(&local, at, |go_on| local.stop(go_on)))
             }
             Act::Configure { unit, revision } => self.roll(act, unit)?.out(act, revision),
+            Act::Scale { unit, replicas } => self.scale(act, unit, *replicas),
             Act::Signal { at, signal } => {
                 let local = self.local(act)?;
                 self.guarded(&local, at, |go_on| signal::tree(local.dir(), *signal, go_on))
@@ -188,7 +222,7 @@ fn pins(at: &Place, root: Identity) -> bool {
 
 /// What processes of this machine can be told.
 pub fn abilities() -> BTreeSet<Ability> {
-    BTreeSet::from([Ability::Start, Ability::Kill, Ability::Pause, Ability::Configure])
+    BTreeSet::from([Ability::Start, Ability::Kill, Ability::Pause, Ability::Configure, Ability::Scale])
 }
 
 impl Target for LocalTarget {

@@ -15,6 +15,7 @@ use crate::{
 
 pub mod kill;
 pub mod pause;
+pub mod scale_in;
 
 /// One proof for every replica that is hit.
 fn each(said: &Said<'_>, ask: fn(Place) -> Query, is: &str, within: Duration) -> Vec<Proof> {

@@ -1,0 +1,17 @@
+//! A run on a cluster.
+//!
+//! - [`site`]: where it stands; `ground`: its namespace, made and removed; `probes`: what opens connections from its pods
+//! - [`target`] acts there, on `pods` as replicas and on the `workload` that makes them; `queries`: what it is asked besides
+//! - [`ledger`]: what is in force; [`hold`], [`leases`]: who holds it; [`expired`]: grounds that nobody ends
+
+pub mod expired;
+pub(crate) mod ground;
+pub mod hold;
+pub mod leases;
+pub mod ledger;
+pub(crate) mod pods;
+pub(crate) mod probes;
+pub(crate) mod queries;
+pub mod site;
+pub mod target;
+pub(crate) mod workload;

@@ -1,0 +1,338 @@
+//! Acting on a cluster: replicas are pods, started and stopped by the scale of their workload; signals go through the
+//! agent of the pod's node, because a container's first process ignores signals from inside.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use gauntlet_core::{
+    act::{Ability, Act, Object, Place, Revision, Signal, Unit},
+    name::Name,
+    port::{Later, Target, Trouble},
+    receipt::Prepared,
+    system::System,
+};
+use k8s_openapi::api::{apps::v1::DaemonSet, core::v1::Pod};
+use kube::{
+    Api, Client,
+    api::{Patch, PatchParams},
+};
+use serde_json::json;
+
+use crate::{
+    api::patience::ask,
+    node::{agent, line::Part, lines::Lines},
+    run::{
+        ground,
+        pods::{self, Pinned, Replica, selected},
+        probes::Probes,
+        site::{Site, TOOLS},
+        workload::{
+            self, Workload,
+            revise::{self, Standing},
+        },
+    },
+};
+
+/// The lower, the earlier a ReplicaSet removes this pod when it is scaled down.
+const DELETION_COST: &str = "controller.kubernetes.io/pod-deletion-cost";
+
+/// A namespace of a cluster.
+pub struct KubeTarget {
+    client: Client,
+    system: Arc<System>,
+    site: Arc<Site>,
+    agents: Lines,
+}
+
+impl KubeTarget {
+    /// A target for one run. Nothing is touched before `apply`.
+    pub fn new(client: Client, system: Arc<System>, site: Arc<Site>) -> Self {
+        let agents = Lines::new(client.clone());
+        Self { client, system, site, agents }
+    }
+
+    async fn prepare_now(&self, act: &Act) -> Result<Prepared, Trouble> {
+        let may_be_idle = matches!(act, Act::Start { .. } | Act::Configure { .. } | Act::Scale { .. });
+        let (act, undo) = match act {
+            Act::Start { unit: Unit::Ground } => {
+                let made = ground::prepare(&self.client, &self.system, &self.site).await?;
+                let undo = Act::Stop { at: Place::of(Unit::Ground) };
+                (act.clone(), if made { vec![] } else { vec![undo] })
+            }
+            Act::Stop { at } | Act::Signal { at, .. } if at.unit == Unit::Ground => {
+                return Err(Trouble::refused(act, "what the ground holds cannot be brought back"));
+            }
+            Act::Start { unit: Unit::Component { .. } } => return Err(whole(act)),
+            Act::Start { unit: Unit::Replica { component, index } } => {
+                (act.clone(), self.prepare_start(act, component, *index).await?)
+            }
+            Act::Start { unit: Unit::Probe { source } } => {
+                self.probes().prepare(source).await?;
+                (act.clone(), vec![Act::Stop { at: Place::of(act.unit().clone()) }])
+            }
+            Act::Stop { at: Place { unit: Unit::Probe { .. }, .. } } => {
+                return Err(Trouble::refused(act, "a probe ends with the run"));
+            }
+            Act::Stop { at } => match self.found(act, at).await? {
+                None => (act.clone(), vec![]),
+                // Pods are counted: with the one that is stopped, those behind it move up, and the last one is missing.
+                Some(Found { at, last, .. }) => (Act::Stop { at }, vec![Act::Start { unit: last }]),
+            },
+            Act::Signal { at, signal } => self.prepare_signal(act, at, *signal).await?,
+            Act::Configure { unit, revision } => {
+                (act.clone(), self.prepare_configure(act, unit, revision).await?)
+            }
+            Act::Scale { unit, replicas } => (act.clone(), self.prepare_scale(act, unit, *replicas).await?),
+        };
+        let touches = vec![act.unit().clone()];
+        let idle = may_be_idle && undo.is_empty();
+        Ok(Prepared { act, undo, idle, touches })
+    }
+
+    /// The way back from starting a replica. In a namespace that the run did not make it must be there already.
+    async fn prepare_start(&self, act: &Act, component: &Name, index: u16) -> Result<Vec<Act>, Trouble> {
+        let there = self.replicas(component).await?.len() >= usize::from(index);
+        if there {
+            return Ok(vec![]);
+        }
+        if !self.site.is_provisioned() {
+            let (select, _) = selected(&self.system, component);
+            let why = format!("namespace {} has no such pod (selector {select})", self.site.namespace);
+            return Err(Trouble::refused(act, why));
+        }
+        let unit = Unit::Replica { component: component.clone(), index };
+        self.workload(component).await?.ok_or_else(|| Trouble::refused(act, "no workload is labelled so"))?;
+        Ok(vec![Act::Stop { at: Place::of(unit) }])
+    }
+
+    async fn prepare_signal(
+        &self,
+        act: &Act,
+        at: &Place,
+        signal: Signal,
+    ) -> Result<(Act, Vec<Act>), Trouble> {
+        let found = self.found(act, at).await?;
+        let Found { at, pinned, .. } = found.ok_or_else(|| Trouble::refused(act, "it does not run"))?;
+        // Only looks: a node without an agent is told before anything is touched.
+        self.agents.reach(&pinned.node, Part::Agent).await?;
+        let undo = match signal {
+            // The kubelet starts it again.
+            Signal::Kill | Signal::Terminate | Signal::Interrupt | Signal::Resume => vec![],
+            Signal::Pause => vec![Act::Signal { at: at.clone(), signal: Signal::Resume }],
+        };
+        Ok((Act::Signal { at, signal }, undo))
+    }
+
+    /// The way back is the revision that the workload stands for now; none: it is the wanted one already.
+    async fn prepare_configure(
+        &self,
+        act: &Act,
+        unit: &Unit,
+        wanted: &Revision,
+    ) -> Result<Vec<Act>, Trouble> {
+        let changes = &wanted.changes;
+        if changes.each().next().is_some() && changes.settings.is_empty() && changes.image.is_none() {
+            let why = "it changes neither settings nor image: nothing in a cluster";
+            return Err(Trouble::refused(act, why));
+        }
+        let standing = self.standing(act, unit).await?;
+        let standing = standing.ok_or_else(|| Trouble::refused(act, "no workload is labelled so"))?;
+        let present = standing.present();
+        let back = Act::Configure { unit: unit.clone(), revision: present.clone() };
+        Ok(if present == *wanted { vec![] } else { vec![back] })
+    }
+
+    /// The way back is the number that the workload is told now.
+    async fn prepare_scale(&self, act: &Act, unit: &Unit, wanted: u16) -> Result<Vec<Act>, Trouble> {
+        let workload = self.workload(whole_of(act, unit)?).await?;
+        let workload = workload.ok_or_else(|| Trouble::refused(act, "no workload is labelled so"))?;
+        let present = u16::try_from(workload.replicas).unwrap_or_default();
+        let back = Act::Scale { unit: unit.clone(), replicas: present };
+        Ok(if present == wanted { vec![] } else { vec![back] })
+    }
+
+    async fn configure(&self, act: &Act, unit: &Unit, wanted: &Revision) -> Result<(), Trouble> {
+        match self.standing(act, unit).await? {
+            Some(standing) => standing.configure(&self.client, &self.site.namespace, act, wanted).await,
+            // With its workload everything that was changed of it is gone.
+            None if *wanted == Revision::original() => Ok(()),
+            None => Err(Trouble::failed(act, "its workload is gone")),
+        }
+    }
+
+    async fn standing(&self, act: &Act, unit: &Unit) -> Result<Option<Standing>, Trouble> {
+        let Unit::Component { component } = unit else {
+            return Err(Trouble::refused(act, "a rollout is of a component as a whole"));
+        };
+        let (_, container) = selected(&self.system, component);
+        revise::standing(&self.client, &self.site.namespace, (component, &container)).await
+    }
+
+    async fn apply_now(&self, act: &Act) -> Result<(), Trouble> {
+        match act {
+            Act::Start { unit: Unit::Ground } => ground::start(&self.client, &self.system, &self.site).await,
+            Act::Stop { at } if at.unit == Unit::Ground => {
+                ground::stop(&self.client, &self.system, &self.site).await
+            }
+            Act::Start { unit: Unit::Probe { source } } => self.probes().start(source).await,
+            Act::Stop { at: Place { unit: Unit::Probe { source }, .. } } => self.probes().stop(source).await,
+            Act::Start { unit: Unit::Replica { component, index } } => {
+                self.scale(act, component, |count| count.max(i32::from(*index))).await
+            }
+            Act::Start { unit: Unit::Component { .. } } => Err(whole(act)),
+            Act::Stop { at } => self.stop(act, at).await,
+            Act::Signal { at, signal } => self.signal(act, at, *signal).await,
+            Act::Configure { unit, revision } => self.configure(act, unit, revision).await,
+            Act::Scale { unit, replicas } => {
+                self.scale(act, whole_of(act, unit)?, |_| i32::from(*replicas)).await
+            }
+        }
+    }
+
+    async fn stop(&self, act: &Act, at: &Place) -> Result<(), Trouble> {
+        let Unit::Replica { component, index } = &at.unit else { return Ok(()) };
+        if !self.site.is_provisioned() {
+            return Err(Trouble::refused(act, "the run did not start it"));
+        }
+        let Some(object) = &at.object else {
+            return self.scale(act, component, |count| count.min(i32::from(*index) - 1)).await;
+        };
+        let here = self.replicas(component).await?;
+        let Some(replica) = here.iter().find(|one| is_pinned(one, object)) else { return Ok(()) };
+        let first = json!({ "metadata": { "annotations": { DELETION_COST: "-1000" } } });
+        let pods = self.pods();
+        let (params, merged) = (PatchParams::default(), Patch::Merge(&first));
+        ask(act, || pods.patch(&replica.pod, &params, &merged)).await?;
+        let left = i32::try_from(here.len()).unwrap_or(i32::MAX) - 1;
+        self.scale(act, component, |count| count.min(left)).await
+    }
+
+    async fn signal(&self, act: &Act, at: &Place, signal: Signal) -> Result<(), Trouble> {
+        let pinned = match &at.object {
+            Some(object) => {
+                Pinned::parse(object).ok_or_else(|| Trouble::refused(act, "no container is named so"))?
+            }
+            None => match self.found(act, at).await? {
+                Some(found) => found.pinned,
+                None => return Ok(()),
+            },
+        };
+        let question = agent::Question { container: pinned.id, signal };
+        // A container that is gone has no processes; what runs then is a successor.
+        self.agents.ask(&pinned.node, &question).await?;
+        Ok(())
+    }
+
+    async fn scale(&self, act: &Act, component: &Name, to: impl Fn(i32) -> i32) -> Result<(), Trouble> {
+        let Some(workload) = self.workload(component).await? else {
+            return match act {
+                Act::Start { .. } => Err(Trouble::failed(act, "its workload is gone")),
+                // With its workload a replica is gone.
+                Act::Stop { .. } | Act::Signal { .. } | Act::Configure { .. } | Act::Scale { .. } => Ok(()),
+            };
+        };
+        let wanted = to(workload.replicas);
+        if wanted == workload.replicas {
+            return Ok(());
+        }
+        workload.scale(&self.client, &self.site.namespace, wanted).await
+    }
+
+    async fn workload(&self, component: &Name) -> Result<Option<Workload>, Trouble> {
+        workload::find(&self.client, &self.site.namespace, component).await
+    }
+
+    /// The replica that a place means, pinned; none: it does not run, or the object is gone.
+    async fn found(&self, act: &Act, at: &Place) -> Result<Option<Found>, Trouble> {
+        let Unit::Replica { component, index } = &at.unit else { return Ok(None) };
+        let here = self.replicas(component).await?;
+        let replica = match &at.object {
+            Some(object) => {
+                Pinned::parse(object).ok_or_else(|| Trouble::refused(act, "no container is named so"))?;
+                here.iter().find(|one| is_pinned(one, object))
+            }
+            None => here.get(usize::from(*index).saturating_sub(1)),
+        };
+        let last = u16::try_from(here.len()).unwrap_or(u16::MAX);
+        let last = Unit::Replica { component: component.clone(), index: last };
+        let pinned = replica.and_then(Pinned::of);
+        Ok(pinned.map(|pinned| Found { at: at.pinned(pinned.object()), pinned, last }))
+    }
+
+    async fn replicas(&self, component: &Name) -> Result<Vec<Replica>, Trouble> {
+        pods::list(&self.pods(), &self.system, component).await
+    }
+
+    fn probes(&self) -> Probes<'_> {
+        Probes { client: &self.client, system: &self.system, site: &self.site }
+    }
+
+    fn pods(&self) -> Api<Pod> {
+        Api::namespaced(self.client.clone(), &self.site.namespace)
+    }
+}
+
+/// A replica that runs.
+struct Found {
+    /// The place, pinned to it.
+    at: Place,
+    pinned: Pinned,
+    /// The last one of its component.
+    last: Unit,
+}
+
+fn whole_of<'a>(act: &Act, unit: &'a Unit) -> Result<&'a Name, Trouble> {
+    match unit {
+        Unit::Component { component } => Ok(component),
+        _ => Err(Trouble::refused(act, "only a component as a whole has a number of replicas")),
+    }
+}
+
+fn whole(act: &Act) -> Trouble {
+    Trouble::refused(act, "a component is started replica by replica")
+}
+
+fn is_pinned(replica: &Replica, object: &Object) -> bool {
+    Pinned::of(replica).is_some_and(|pinned| pinned.object() == *object)
+}
+
+/// The most that can be done on any cluster.
+pub fn most() -> BTreeSet<Ability> {
+    use Ability::{Configure, Kill, Pause, Probe, Scale, Start};
+    BTreeSet::from([Start, Kill, Pause, Configure, Scale, Probe])
+}
+
+/// What can be done on this cluster now: signals need an agent on every node, probes a namespace that goes with the run.
+pub async fn abilities(client: Client, provisioned: bool) -> Result<BTreeSet<Ability>, Trouble> {
+    let sets: Api<DaemonSet> = Api::namespaced(client, TOOLS);
+    let agents = ask("find the agents", || sets.get_opt("agent")).await?;
+    let ready = agents.and_then(|set| set.status).is_some_and(|status| {
+        status.number_ready > 0 && status.number_ready == status.desired_number_scheduled
+    });
+    let mut can = BTreeSet::from([Ability::Start, Ability::Configure, Ability::Scale]);
+    if ready {
+        can.extend([Ability::Kill, Ability::Pause]);
+        can.extend(provisioned.then_some(Ability::Probe));
+    }
+    Ok(can)
+}
+
+impl Target for KubeTarget {
+    fn abilities(&self) -> Later<'_, BTreeSet<Ability>> {
+        Box::pin(abilities(self.client.clone(), self.site.is_provisioned()))
+    }
+
+    fn prepare<'a>(&'a self, act: &'a Act) -> Later<'a, Prepared> {
+        Box::pin(self.prepare_now(act))
+    }
+
+    fn apply<'a>(&'a self, act: &'a Act) -> Later<'a, ()> {
+        Box::pin(self.apply_now(act))
+    }
+
+    fn leftovers(&self) -> Later<'_, Vec<Act>> {
+        Box::pin(async {
+            let left = ground::is_left(&self.client, &self.system, &self.site).await?;
+            Ok(if left { vec![Act::Stop { at: Place::of(Unit::Ground) }] } else { vec![] })
+        })
+    }
+}

@@ -1,0 +1,162 @@
+//! Rollouts that are sabotaged: the harness fails each of them, by the objective that it breaks.
+
+use crate::{
+    cluster::{here, left},
+    own::Own,
+    stage::{Ended, Stage},
+};
+
+/// On a cluster a rollout has a minute more: the load goes on until it is given up and taken back.
+const STALLED: &str = "
+hypothesis: users do not notice that the service is updated
+system: SYSTEM
+seed: 21
+load:
+  - behaviour: mixed
+    arrivals: { constant: 60/s }
+phases: { warm-up: 2s, baseline: 3s, update: 80s }
+rollouts:
+  - update: service
+    to: sabotaged
+    at: update
+    within: 5s
+generator: { lag: 2s, sent: 50% }
+objectives:
+  - errors < 0.1% in update
+";
+
+fn run(stage: &Stage, own: &Own, scenario: &str) -> Ended {
+    let ended = stage.run(&scenario.replace("SYSTEM", own.system().to_str().unwrap()), &here());
+    assert_eq!(left(), Vec::<String>::new(), "{}", ended.text);
+    ended
+}
+
+/// Such a revision never comes up: its rollout is missed and taken back while users notice nothing.
+fn stalls(revision: &str) {
+    let sabotaged = format!("      sabotaged: {revision}");
+    let own = Own::new(&[], "").insert("    revisions:", &sabotaged);
+    let stage = Stage::new();
+    let ended = run(&stage, &own, STALLED);
+    assert_eq!(ended.code, 1, "{}", ended.text);
+    assert_eq!(stage.findings("missed"), ["rollout completes"], "{}", ended.text);
+    let met = stage.findings("met");
+    assert!(met.contains(&"errors < 0.1% in update".to_owned()), "{met:?}: {}", ended.text);
+    let report = stage.report("report.json");
+    assert!(report.contains("it was taken back"), "{}", ended.text);
+    let events = stage.report("events.jsonl");
+    let at = |what: &str| events.find(what).unwrap_or_else(|| panic!("{what}: {}", ended.text));
+    // Healed is what the witness saw: every replica runs the original again, and is ready.
+    assert!(at("\"event\":\"healed\",\"step\":\"update-1/1\"") < at("\"event\":\"load-ended\""));
+}
+
+#[test]
+#[ignore = "needs a cluster: make test-kube"]
+fn an_image_that_is_not_there_is_a_rollout_that_does_not_complete() {
+    stalls("{ image: \"gauntlet/causal-service:nowhere\" }");
+}
+
+#[test]
+#[ignore = "needs a cluster: make test-kube"]
+fn a_probe_of_another_port_is_a_rollout_that_does_not_complete() {
+    stalls("{ settings: { PORT: \"9000\" } }");
+}
+
+/// Writes without an idempotency key, which the ingress never sends twice, while every replica is replaced three times.
+const REPLACED: &str = "
+hypothesis: users do not notice that the service is updated, nor that it is rolled back
+system: SYSTEM
+seed: 21
+load:
+  - behaviour: register
+    arrivals: { constant: 250/s }
+phases: { warm-up: 3s, rollouts: 48s }
+rollouts:
+  - { update: service, to: v2, at: rollouts, within: 16s }
+  - { rollback: service, at: rollouts + 16s, within: 16s }
+  - { update: service, to: v2, at: rollouts + 32s }
+generator: { lag: 2s, sent: 90% }
+objectives:
+  - errors < 0.01% in rollouts # one of 12,000 at the most
+";
+
+const REGISTER: &str = r#"
+  register:
+    steps:
+      - method: POST
+        path: /api/v1/experiments
+        draw: { question: questions }
+        body:
+          name: "{{uuid}}"
+          query:
+            model: "{{question/model}}"
+            treatment: "{{question/treatment}}"
+            outcome: "{{question/outcome}}"
+            samples: 1000
+            seed: "{{fresh}}"
+        expect:
+          status: 201
+          json:
+            - { at: /name, is: "{{uuid}}" }
+"#;
+
+/// A replica that is told to end at the moment when its removal begins, and then accepts nothing. Whether the ingress has
+/// heard of it by then is chance, so there are nine of them. (Either of `preStop` and DRAIN_DELAY is enough: it has.)
+const NO_DRAIN: &str = "
+patches:
+  - patch: |-
+      apiVersion: apps/v1
+      kind: Deployment
+      metadata: { name: service }
+      spec:
+        template:
+          spec:
+            containers:
+              - name: service
+                lifecycle: null
+                env: [{ name: DRAIN_DELAY, value: 0s }]
+";
+
+/// All replicas may go before any other is there.
+const ALL_AT_ONCE: &str = "
+patches:
+  - patch: |-
+      apiVersion: apps/v1
+      kind: Deployment
+      metadata: { name: service }
+      spec: { strategy: { rollingUpdate: { maxUnavailable: 100%, maxSurge: 0 } } }
+";
+
+fn replaced(overlay: &str) -> (Stage, Ended) {
+    let own = Own::new(&[], overlay).insert("behaviours:", REGISTER);
+    let stage = Stage::new();
+    let ended = run(&stage, &own, REPLACED);
+    assert!(stage.findings("met").contains(&"rollout completes".to_owned()), "{}", ended.text);
+    (stage, ended)
+}
+
+/// It completes, and its users have missed something.
+fn shows(overlay: &str) {
+    let (stage, ended) = replaced(overlay);
+    assert_eq!(ended.code, 1, "{}", ended.text);
+    assert_eq!(stage.findings("missed"), ["errors < 0.01% in rollouts"], "{}", ended.text);
+}
+
+#[test]
+#[ignore = "needs a cluster: make test-kube"]
+fn without_a_drain_users_see_errors() {
+    shows(NO_DRAIN);
+}
+
+#[test]
+#[ignore = "needs a cluster: make test-kube"]
+fn when_all_replicas_go_at_once_users_see_errors() {
+    shows(ALL_AT_ONCE);
+}
+
+#[test]
+#[ignore = "needs a cluster: make test-kube"]
+fn as_it_is_deployed_users_see_none() {
+    let (stage, ended) = replaced("");
+    assert_eq!(ended.code, 0, "{}", ended.text);
+    assert_eq!(stage.findings("missed"), Vec::<String>::new(), "{}", ended.text);
+}
