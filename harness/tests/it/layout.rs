@@ -114,7 +114,8 @@ fn an_eye_shares_nothing_with_an_agent() {
 
 #[test]
 fn what_sees_a_cluster_shares_nothing_with_what_acts_there() {
-    let acts = ["target", "ground", "pods", "probes", "workload", "ledger"].map(|file| format!("run::{file}"));
+    let acts =
+        ["target", "ground", "pods", "probes", "workload", "ledger"].map(|file| format!("run::{file}"));
     let forbidden: Vec<&str> = acts.iter().map(String::as_str).chain(["agent::"]).collect();
     assert_eq!(naming("harness/kube/src/witness", &forbidden), Vec::<String>::new());
 }
