@@ -6,10 +6,7 @@ use gauntlet_core::{
     port::Trouble,
     system::{Kube, System},
 };
-use k8s_openapi::{
-    api::core::v1::{Namespace, PersistentVolume, Pod},
-    jiff::{SignedDuration, Timestamp},
-};
+use k8s_openapi::api::core::v1::{Namespace, PersistentVolume, Pod};
 use kube::{
     Api, Client,
     api::{DeleteParams, ListParams},
@@ -25,12 +22,9 @@ use crate::{
     run::{
         pods,
         probes::Probes,
-        site::{EXPIRES, Mode, RUN_LABEL, Site},
+        site::{self, EXPIRES, Mode, RUN_LABEL, Site},
     },
 };
-
-/// How long a namespace stays whose run nobody ends: longer than any run.
-const EXPIRES_AFTER: SignedDuration = SignedDuration::from_hours(6);
 
 /// Whether the ground is there already. What could not be made is told before anything is touched.
 pub(crate) async fn prepare(client: &Client, system: &System, site: &Site) -> Result<bool, Trouble> {
@@ -71,15 +65,9 @@ pub(crate) async fn start(client: &Client, system: &System, site: &Site) -> Resu
     let what = format!("start ground in namespace {}", site.namespace);
     let kube = described(system, &what)?;
     let Rendered { namespace_labels, objects, .. } = manifests::render(overlay).await?;
-    let expires = BTreeMap::from([(EXPIRES.to_owned(), expires(Timestamp::now())?)]);
+    let expires = BTreeMap::from([(EXPIRES.to_owned(), site::expires()?)]);
     placing(client, site).namespace(namespace_labels, expires).await?;
     placing(client, site).objects(system, kube, manifests::without_pods(objects)).await.map(drop)
-}
-
-/// When a namespace expires that is made now.
-pub(crate) fn expires(now: Timestamp) -> Result<String, Trouble> {
-    let expires = now.checked_add(EXPIRES_AFTER);
-    expires.map(|expires| expires.to_string()).map_err(|error| Trouble::failed("tell the time", error))
 }
 
 fn placing<'a>(client: &'a Client, site: &'a Site) -> Placing<'a> {

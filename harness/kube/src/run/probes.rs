@@ -1,24 +1,22 @@
 //! Probes are brought to where connections come from: a container more in a component's first pod (an ephemeral one: it
 //! cannot be removed, so only in a namespace that goes with the run), or a pod of its own that plays a stranger.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fmt::Debug};
 
 use gauntlet_core::{
     name::Name,
     port::Trouble,
     system::{Stranger, System},
 };
-use k8s_openapi::{
-    api::{
-        apps::v1::DaemonSet,
-        core::v1::{Namespace, Pod},
-    },
-    jiff::Timestamp,
+use k8s_openapi::api::{
+    apps::v1::DaemonSet,
+    core::v1::{Namespace, Pod},
 };
 use kube::{
     Api, Client,
     api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
 };
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use crate::{
@@ -26,7 +24,7 @@ use crate::{
     node::idle,
     run::{
         pods,
-        site::{EXPIRES, PROBE, RUN_LABEL, Site, TOOLS},
+        site::{self, EXPIRES, PROBE, RUN_LABEL, Site, TOOLS},
     },
 };
 
@@ -97,15 +95,7 @@ impl Probes<'_> {
         });
         let what = format!("probe from {source} in namespace {namespace}");
         let pod: Pod = serde_json::from_value(pod).map_err(|error| Trouble::failed(&what, error))?;
-        let pods: Api<Pod> = Api::namespaced(self.client.clone(), namespace);
-        let params = PostParams::default();
-        let once = || async {
-            match pods.create(&params, &pod).await {
-                Err(error) if is_conflict(&error) => Ok(()),
-                other => other.map(drop),
-            }
-        };
-        ask(what, once).await
+        made(&Api::namespaced(self.client.clone(), namespace), what, &pod).await
     }
 
     /// A namespace that is not there is made for the run, with its mark; one that is there is left as it is.
@@ -115,21 +105,15 @@ impl Probes<'_> {
             return Ok(());
         }
         let what = format!("make namespace {name}");
-        let expires = crate::run::ground::expires(Timestamp::now())?;
-        let made = json!({ "metadata": {
+        let expires = site::expires()?;
+        let namespace = json!({ "metadata": {
             "name": name,
             "labels": { RUN_LABEL: self.site.run },
             "annotations": { EXPIRES: expires },
         } });
-        let made: Namespace = serde_json::from_value(made).map_err(|error| Trouble::failed(&what, error))?;
-        let params = PostParams::default();
-        let once = || async {
-            match namespaces.create(&params, &made).await {
-                Err(error) if is_conflict(&error) => Ok(()),
-                other => other.map(drop),
-            }
-        };
-        ask(what, once).await
+        let namespace: Namespace =
+            serde_json::from_value(namespace).map_err(|error| Trouble::failed(&what, error))?;
+        made(&namespaces, what, &namespace).await
     }
 
     /// Takes away what stands outside the run's own namespace; what stands inside goes with it.
@@ -211,6 +195,21 @@ impl Probes<'_> {
         let image = agents.and_then(|set| set.spec?.template.spec?.containers.into_iter().next()?.image);
         image.ok_or_else(|| Trouble::failed(what, "there is no agent: run `gauntlet cluster install`"))
     }
+}
+
+/// Makes an object, unless it is there already.
+async fn made<K>(api: &Api<K>, what: String, object: &K) -> Result<(), Trouble>
+where
+    K: Clone + Debug + DeserializeOwned + Serialize,
+{
+    let params = PostParams::default();
+    let once = || async {
+        match api.create(&params, object).await {
+            Err(error) if is_conflict(&error) => Ok(()),
+            other => other.map(drop),
+        }
+    };
+    ask(what, once).await
 }
 
 /// Within the strictest pod security level.

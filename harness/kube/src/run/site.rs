@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use gauntlet_core::{name::Name, system::Stranger};
+use gauntlet_core::{name::Name, port::Trouble, system::Stranger};
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 pub use crate::cluster::tools::NAMESPACE as TOOLS;
@@ -42,6 +43,15 @@ pub enum Mode {
     },
     /// The system runs already; set-up verifies it, and nothing of it is ever removed.
     Attach,
+}
+
+/// How long a namespace stays whose run nobody ends: longer than any run.
+const EXPIRES_AFTER: SignedDuration = SignedDuration::from_hours(6);
+
+/// When a namespace expires that is made now.
+pub(crate) fn expires() -> Result<String, Trouble> {
+    let expires = Timestamp::now().checked_add(EXPIRES_AFTER);
+    expires.map(|expires| expires.to_string()).map_err(|error| Trouble::failed("tell the time", error))
 }
 
 impl Site {
