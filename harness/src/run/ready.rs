@@ -179,9 +179,10 @@ fn may_be_loaded(endpoint: &str, options: &Options) -> Result<(), BadScenario> {
 /// With `--endpoint` alone the system is somebody else's: nothing is started, and nothing is broken.
 fn only_load(plan: &mut Plan, endpoint: &str, options: &Options) -> Result<(), BadScenario> {
     may_be_loaded(endpoint, options)?;
-    let faults = plan.faults.first().map(|fault| ("faults", &fault.title));
-    let rollouts = plan.rollouts.first().map(|rollout| ("rollouts", &rollout.title));
-    if let Some((what, title)) = faults.or(rollouts) {
+    let faults = plan.faults.first().map(|fault| ("faults", fault.title.clone()));
+    let rollouts = plan.rollouts.first().map(|rollout| ("rollouts", rollout.title.clone()));
+    let connections = plan.connections.first().map(|row| ("connections", format!("from {}", row.from)));
+    if let Some((what, title)) = faults.or(rollouts).or(connections) {
         let why = format!("--endpoint {endpoint}: {what} ({title}) need a system that this run started");
         return Err(BadScenario::because(why));
     }

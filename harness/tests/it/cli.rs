@@ -133,7 +133,8 @@ fn the_doctor_says_what_is_missing_and_how_to_get_it() {
 fn a_mistake_in_the_command_is_told_and_starts_nothing() {
     let shell = Shell::new();
     let hello = "examples/hello/steady.yml";
-    let cases: [(&[&str], &str); 25] = [
+    let policies = "scenarios/kube/network-policies.yml";
+    let cases: [(&[&str], &str); 27] = [
         (&[], "Usage: gauntlet <COMMAND>"),
         (&["rum"], "'run'"),
         (&["run"], "<SCENARIOS>..."),
@@ -159,6 +160,11 @@ fn a_mistake_in_the_command_is_told_and_starts_nothing() {
                 "127.0.0.1:9",
             ],
             "does not list it",
+        ),
+        (&["plan", policies], "cannot open connections from a component's place"),
+        (
+            &["plan", policies, "--target", "kube", "--endpoint", "127.0.0.1:9"],
+            "connections (from database) need a system that this run started",
         ),
         (&["list", "faulst"], "'faults'"),
         (&["replay", "nowhere"], "nowhere"),

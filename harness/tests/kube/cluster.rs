@@ -38,6 +38,7 @@ pub(crate) fn left() -> Vec<String> {
     for (kind, args) in [
         ("namespace", vec!["get", "namespaces", "-l", "gauntlet.dev/run"]),
         ("ledger", vec!["get", "configmaps", "-n", "gauntlet-system", "-l", "gauntlet.dev/run"]),
+        ("pod", vec!["get", "pods", "--all-namespaces", "-l", "gauntlet.dev/run"]),
         ("lease", vec!["get", "leases", "-n", "gauntlet-system", "-l", "gauntlet.dev/run"]),
     ] {
         left.extend(items(&args).iter().map(|item| format!("{kind} {}", item["metadata"]["name"])));

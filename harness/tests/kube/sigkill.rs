@@ -1,10 +1,13 @@
 //! `kill -9` of the harness in the middle of each fault: the janitor heals. Within two leases and 15 s nothing is left.
 
-use std::time::{Duration, Instant};
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
 
 use crate::{
     cluster::{here, until_nothing_is_left},
-    stage::Stage,
+    stage::{Stage, root},
 };
 
 const SHORT: &str = "
@@ -56,7 +59,11 @@ const WITHIN: Duration = Duration::from_secs(75);
 #[test]
 #[ignore = "needs a cluster: make test-kube"]
 fn after_sigkill_in_set_up_in_a_fault_or_in_a_rollout_the_janitor_leaves_nothing() {
+    // Probes stand in other namespaces too.
+    let probed = fs::read_to_string(root().join("scenarios/kube/network-policies.yml")).unwrap();
+    let probed = probed.replace("../../deploy/system.yml", "SYSTEM");
     for (scenario, at) in [
+        (probed.as_str(), "\"entered\",\"step\":\"set-up/12\""),
         (SHORT, "\"entering\",\"step\":\"set-up/4\""),
         (SHORT, "\"entering\",\"step\":\"kill-1/1\""),
         (SHORT, "\"entered\",\"step\":\"pause-2/1\""),
