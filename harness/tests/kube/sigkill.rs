@@ -64,7 +64,6 @@ fn after_sigkill_in_set_up_in_a_fault_or_in_a_rollout_the_janitor_leaves_nothing
     let probed = probed.replace("../../deploy/system.yml", "SYSTEM");
     for (scenario, at) in [
         (probed.as_str(), "\"entered\",\"step\":\"set-up/12\""),
-        (SHORT, "\"entering\",\"step\":\"set-up/4\""),
         (SHORT, "\"entering\",\"step\":\"kill-1/1\""),
         (SHORT, "\"entered\",\"step\":\"pause-2/1\""),
         (CHANGES, "\"entered\",\"step\":\"scale-in-1/1\""),
