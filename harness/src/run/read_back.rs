@@ -37,11 +37,7 @@ async fn reached(row: &Reach, world: &World) -> Result<BTreeMap<Destination, Str
     let deadline = Instant::now() + row.within;
     loop {
         let seen = world.witness.look(&ask).await.map(|reading| reading.reach());
-        let settled = seen.as_ref().is_ok_and(|seen| {
-            let (open, closed) = row.differs(seen);
-            row.is_whole(seen) && open.is_empty() && closed.is_empty()
-        });
-        if settled || Instant::now() >= deadline {
+        if seen.as_ref().is_ok_and(|seen| row.agrees(seen)) || Instant::now() >= deadline {
             return seen;
         }
         sleep(world.tempo.pace).await;

@@ -6,7 +6,7 @@ use super::{Finding, Judge, JudgeKind, State};
 use crate::{
     evidence::{Evidence, What},
     name::Name,
-    plan::{Plan, Reach},
+    plan::{Plan, Reach, connections::is_open},
     scenario::Destination,
 };
 
@@ -40,7 +40,7 @@ impl Connections {
         };
         let empty = BTreeMap::new();
         let seen = seen.unwrap_or(&empty);
-        let open = seen.values().filter(|seen| *seen == "open").count();
+        let open = seen.values().filter(|seen| is_open(seen)).count();
         let must = row.wanted.values().filter(|open| **open).count();
         Finding {
             judge: KIND.name.into(),

@@ -18,8 +18,6 @@ use crate::{
 
 /// A policy that was just written is in force everywhere after this.
 const SETTLES_WITHIN: Duration = Duration::from_secs(15);
-/// What is seen of a destination that answers.
-const OPEN: &str = "open";
 
 /// What one source must reach, and what it must not.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,15 +30,26 @@ pub struct Reach {
     pub within: Duration,
 }
 
+/// Whether what was seen of a destination means that it answers; all other words say how it was closed.
+pub fn is_open(seen: &str) -> bool {
+    seen == "open"
+}
+
 impl Reach {
     /// Where it is not as it must be: destinations that are open and must not be, and those that are not and must.
     pub fn differs(&self, seen: &BTreeMap<Destination, String>) -> (Vec<&Destination>, Vec<&Destination>) {
-        let is_open = |to: &Destination| seen.get(to).is_some_and(|seen| seen == OPEN);
+        let is_open = |to: &Destination| seen.get(to).is_some_and(|seen| is_open(seen));
         let wrong = |must: bool| {
             let of = self.wanted.iter().filter(move |(to, wanted)| **wanted == must && is_open(to) != must);
             of.map(|(to, _)| to).collect()
         };
         (wrong(false), wrong(true))
+    }
+
+    /// Whether all of it was looked at, and is as it must be.
+    pub fn agrees(&self, seen: &BTreeMap<Destination, String>) -> bool {
+        let (open, closed) = self.differs(seen);
+        self.is_whole(seen) && open.is_empty() && closed.is_empty()
     }
 
     /// Whether every destination was looked at.
@@ -194,10 +203,12 @@ mod tests {
         let all = seen(&[("store:sql", "silent"), ("web:http", "open")]);
         let (open, closed) = web.differs(&all);
         assert_eq!((open[0].to_string(), closed[0].to_string()), ("web:http".into(), "store:sql".into()));
-        assert!(web.is_whole(&all));
+        assert!(web.is_whole(&all) && !web.agrees(&all));
         let right = seen(&[("store:sql", "open"), ("web:http", "refused")]);
         assert_eq!(web.differs(&right), (vec![], vec![]));
-        assert!(!web.is_whole(&seen(&[("store:sql", "open")])));
+        assert!(web.agrees(&right));
+        let half = seen(&[("store:sql", "open")]);
+        assert!(!web.is_whole(&half) && !web.agrees(&half));
     }
 
     #[test]

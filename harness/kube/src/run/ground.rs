@@ -36,7 +36,7 @@ pub(crate) async fn prepare(client: &Client, system: &System, site: &Site) -> Re
             why => Err(Trouble::failed(what, why.join("; "))),
         },
         (Mode::Attach, None) => Err(Trouble::failed(what, "there is no such namespace")),
-        (Mode::Provision { .. }, Some(there)) if marked(&there, site) => Ok(true),
+        (Mode::Provision { .. }, Some(there)) if site.marks(&there) => Ok(true),
         (Mode::Provision { .. }, Some(_)) => {
             Err(Trouble::refused(what, "it is there, and this run did not make it"))
         }
@@ -83,7 +83,7 @@ pub(crate) async fn stop(client: &Client, system: &System, site: &Site) -> Resul
     let what = format!("stop ground in namespace {}", site.namespace);
     match namespace(client, site).await? {
         None => return Ok(()),
-        Some(there) if !marked(&there, site) => {
+        Some(there) if !site.marks(&there) => {
             return Err(Trouble::refused(what, "it does not bear the mark of this run"));
         }
         Some(_) => {}
@@ -116,10 +116,6 @@ pub(crate) async fn is_left(client: &Client, system: &System, site: &Site) -> Re
 async fn namespace(client: &Client, site: &Site) -> Result<Option<Namespace>, Trouble> {
     let namespaces: Api<Namespace> = Api::all(client.clone());
     ask(format!("find namespace {}", site.namespace), || namespaces.get_opt(&site.namespace)).await
-}
-
-fn marked(namespace: &Namespace, site: &Site) -> bool {
-    namespace.metadata.labels.as_ref().and_then(|labels| labels.get(RUN_LABEL)) == Some(&site.run)
 }
 
 fn described<'a>(system: &'a System, what: &str) -> Result<&'a Kube, Trouble> {

@@ -159,9 +159,7 @@ impl Probes<'_> {
     async fn is_own(&self, namespace: &str) -> Result<bool, Trouble> {
         let namespaces: Api<Namespace> = Api::all(self.client.clone());
         let found = ask(format!("find namespace {namespace}"), || namespaces.get_opt(namespace)).await?;
-        Ok(found.is_some_and(|found| {
-            found.metadata.labels.as_ref().and_then(|labels| labels.get(RUN_LABEL)) == Some(&self.site.run)
-        }))
+        Ok(found.is_some_and(|found| self.site.marks(&found)))
     }
 
     fn marked(&self) -> ListParams {

@@ -3,7 +3,10 @@
 use std::path::PathBuf;
 
 use gauntlet_core::{name::Name, port::Trouble, system::Stranger};
-use k8s_openapi::jiff::{SignedDuration, Timestamp};
+use k8s_openapi::{
+    api::core::v1::Namespace,
+    jiff::{SignedDuration, Timestamp},
+};
 use serde::{Deserialize, Serialize};
 
 pub use crate::cluster::tools::NAMESPACE as TOOLS;
@@ -68,6 +71,11 @@ impl Site {
     /// Where a stranger stands.
     pub fn namespace_of<'a>(&'a self, stranger: &'a Stranger) -> &'a str {
         stranger.namespace.as_deref().unwrap_or(&self.namespace)
+    }
+
+    /// Whether a namespace bears this run's mark: only such a one is removed.
+    pub(crate) fn marks(&self, namespace: &Namespace) -> bool {
+        namespace.metadata.labels.as_ref().and_then(|labels| labels.get(RUN_LABEL)) == Some(&self.run)
     }
 
     /// Whether the run made the namespace.

@@ -32,11 +32,11 @@ pub(super) fn table(story: &Story) -> String {
 fn cell(one: Option<&ConnectionStory>) -> String {
     let Some(one) = one else { return "–".to_owned() };
     let seen = one.seen.as_deref().unwrap_or("not looked at");
-    match (one.is_right(), seen) {
-        (true, "open") => "<strong>open</strong>".to_owned(),
-        (true, _) => "closed".to_owned(),
-        (false, _) => {
-            let must = if one.wanted_open { "open" } else { "closed" };
+    match (one.is_right(), one.wanted_open) {
+        (true, true) => "<strong>open</strong>".to_owned(),
+        (true, false) => "closed".to_owned(),
+        (false, open) => {
+            let must = if open { "open" } else { "closed" };
             format!("<span class=\"state bad\">{}, must be {must}</span>", Text(seen))
         }
     }

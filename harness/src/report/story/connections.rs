@@ -2,7 +2,7 @@
 
 use gauntlet_core::{
     evidence::{Event, What},
-    plan::Plan,
+    plan::{Plan, connections::is_open},
 };
 use serde::Serialize;
 
@@ -22,7 +22,7 @@ pub struct ConnectionStory {
 impl ConnectionStory {
     /// Whether it is as it must be.
     pub fn is_right(&self) -> bool {
-        self.seen.as_ref().is_some_and(|seen| (seen == "open") == self.wanted_open)
+        self.seen.as_ref().is_some_and(|seen| is_open(seen) == self.wanted_open)
     }
 }
 
