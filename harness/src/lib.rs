@@ -8,7 +8,7 @@
 //! - [`run`]: one run, from a plan to a verdict; `run::enter` and `run::heal` are the only ways in and out
 //! - [`layout`], [`ports`], [`record`], [`ledger`]: what a run owns, and what is needed to heal it
 //! - [`target`]: what acts; [`witness`]: what sees, by its own way
-//! - [`journal`]: the evidence on disk; [`logs`]: the components' logs, without secrets
+//! - [`journal`]: the evidence on disk; [`logs`]: the components' logs, without secrets; [`artefacts`]: what programs wrote
 //! - [`report`]: console, HTML, JSON, JUnit
 //! - [`cli`]: one command, one file; [`scenarios`]: scenario files as tests
 //!
@@ -22,6 +22,7 @@
 //! - A live verdict is a replay: judges read the journal, never the run.
 //! - Nothing here knows what the service computes.
 
+pub mod artefacts;
 pub mod cli;
 mod digest;
 pub mod journal;

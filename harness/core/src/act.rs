@@ -1,7 +1,7 @@
 //! Acts: changes to the system, as data, so that a plan can print them, a ledger can store them, and another
 //! process can apply them.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -44,7 +44,35 @@ pub enum Act {
         /// How many.
         replicas: u16,
     },
+    /// Runs a program at the place of a replica, in its environment, to its end. It is done when the program ended well
+    /// (exit code 0). For drills and hooks: nobody can read what would take it back.
+    Exec {
+        /// The replica.
+        at: Place,
+        /// What runs there.
+        program: Program,
+    },
 }
+
+/// A program that is run to its end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Program {
+    /// Its name and arguments; no shell reads them.
+    pub argv: Vec<String>,
+    /// What it reads; nothing unless named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stdin: Option<Artefact>,
+    /// Where its output is kept. What it complains of is told when it fails.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stdout: Option<Artefact>,
+    /// How long it may take.
+    pub within: Duration,
+}
+
+/// A file that a run keeps, by name: a backup, or what a program wrote. Healing never removes one.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Artefact(pub Name);
 
 /// What a component is to run: the system file as it stands, or with named changes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -128,6 +156,8 @@ pub enum Ability {
     Scale,
     /// Open connections from the place of a component.
     Probe,
+    /// Run programs at the place of a replica.
+    Exec,
 }
 
 impl Revision {
@@ -177,7 +207,7 @@ impl Act {
     pub fn unit(&self) -> &Unit {
         match self {
             Act::Start { unit } | Act::Configure { unit, .. } | Act::Scale { unit, .. } => unit,
-            Act::Stop { at } | Act::Signal { at, .. } => &at.unit,
+            Act::Stop { at } | Act::Signal { at, .. } | Act::Exec { at, .. } => &at.unit,
         }
     }
 
@@ -192,6 +222,7 @@ impl Act {
             Act::Signal { signal: Signal::Pause | Signal::Resume, .. } => Ability::Pause,
             Act::Configure { .. } => Ability::Configure,
             Act::Scale { .. } => Ability::Scale,
+            Act::Exec { .. } => Ability::Exec,
         }
     }
 }
@@ -224,7 +255,22 @@ impl fmt::Display for Act {
             Act::Signal { at, signal } => write!(f, "{signal} {at}"),
             Act::Configure { unit, revision } => write!(f, "configure {unit} as {}", revision.name),
             Act::Scale { unit, replicas } => write!(f, "scale {unit} to {replicas}"),
+            Act::Exec { at, program } => write!(f, "run {program} at {at}"),
         }
+    }
+}
+
+impl fmt::Display for Program {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The rest may be long, and says little.
+        let first = self.argv.first().map_or("nothing", String::as_str);
+        write!(f, "`{first}{}`", if self.argv.len() > 1 { " ..." } else { "" })
+    }
+}
+
+impl fmt::Display for Artefact {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }
 

@@ -1,16 +1,17 @@
 //! The only doors between the pure core and the world: a target acts, a witness sees, a ledger remembers; queries answer
-//! where a system is reached, what it logged and what it measures.
+//! where a system is reached, what it logged and what it measures; artefacts are what its programs wrote and read.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     future::Future,
+    io::{Read, Write},
     path::Path,
     pin::Pin,
     time::Duration,
 };
 
 use crate::{
-    act::{Ability, Act, Unit},
+    act::{Ability, Act, Artefact, Program, Unit},
     evidence::{Sample, Surroundings},
     name::Name,
     proof::{Query, Reading},
@@ -110,6 +111,38 @@ pub trait Meter: Send {
     /// Reads everything once; also answers what could not be read though it should. A replica that is frozen or gone
     /// gives no sample, and that is no fault of the reading.
     fn sample(&mut self, at_us: u64) -> Later<'_, (Vec<Sample>, Vec<String>)>;
+}
+
+/// Where a run keeps what its programs wrote, and finds what they read.
+pub trait Artefacts: Send + Sync {
+    /// Opens one for reading.
+    fn read(&self, artefact: &Artefact) -> Result<Box<dyn Read + Send>, Trouble>;
+    /// Begins one. There is none of that name before `keep`, nor when it never comes.
+    fn write(&self, artefact: &Artefact) -> Result<Box<dyn Keep>, Trouble>;
+}
+
+/// An artefact that is being written.
+pub trait Keep: Write + Send {
+    /// It is whole: stored durably under its name, in the place of an older one.
+    fn keep(self: Box<Self>) -> Result<(), Trouble>;
+}
+
+/// What a program reads and writes, opened before it is started.
+pub struct Streams {
+    /// What it reads.
+    pub stdin: Option<Box<dyn Read + Send>>,
+    /// Where its output goes.
+    pub stdout: Option<Box<dyn Keep>>,
+}
+
+impl Streams {
+    /// Opens what the program names. `what` is told where that fails.
+    pub fn open(program: &Program, artefacts: Option<&dyn Artefacts>, what: &str) -> Result<Self, Trouble> {
+        let door = || artefacts.ok_or_else(|| Trouble::refused(what, "no artefacts are kept or found here"));
+        let stdin = program.stdin.as_ref().map(|artefact| door()?.read(artefact)).transpose()?;
+        let stdout = program.stdout.as_ref().map(|artefact| door()?.write(artefact)).transpose()?;
+        Ok(Self { stdin, stdout })
+    }
 }
 
 /// What is in force now: small, durable at once, readable by the watchdog. Not the journal.

@@ -31,10 +31,18 @@ pub struct Receipt {
 pub struct Prepared {
     /// The act, pinned to the object that was found.
     pub act: Act,
-    /// The way back from the present state. Empty: there is nothing to take back, or the system does it by itself.
-    pub undo: Vec<Act>,
+    /// The way back from the present state. Empty: there is nothing to take back, or the system does it by itself. None:
+    /// nobody can read it, so the step must say it.
+    pub undo: Option<Vec<Act>>,
     /// What the act asks for is so already: it changes nothing.
     pub idle: bool,
     /// The units that it touches, for the blast radius.
     pub touches: Vec<Unit>,
+}
+
+impl Prepared {
+    /// What is known to take it back.
+    pub fn back(&self) -> &[Act] {
+        self.undo.as_deref().unwrap_or_default()
+    }
 }

@@ -22,6 +22,10 @@ pub struct Step {
     pub begin: Begin,
     /// What is done, in order.
     pub acts: Vec<Act>,
+    /// What takes back those acts whose way back nobody can read (`exec`). Empty: there is nothing to take back, or the
+    /// scenario accepts the loss.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub back: Option<Vec<Act>>,
     /// Shows that it took effect. Without effect a run is inconclusive.
     pub effect: Vec<Proof>,
     /// Shows that nothing of it is left. Residue means: not healed.

@@ -42,11 +42,21 @@ pub async fn enter(step: &Step, world: &World) -> Result<(), NotEntered> {
         gone: step.gone.clone(),
     };
     let mut idle = !step.acts.is_empty();
+    let mut said = false;
     for act in &step.acts {
         let found = world.target.prepare(act).await.map_err(NotEntered::Untouched)?;
         admit(act, &found).map_err(NotEntered::Untouched)?;
         idle &= found.idle;
-        receipt.undo.splice(0..0, found.undo);
+        match (found.undo, &step.back) {
+            (Some(undo), _) => _ = receipt.undo.splice(0..0, undo),
+            // Once a step, before the undos of the acts that came before the first such act.
+            (None, Some(_)) if said => {}
+            (None, Some(back)) => {
+                receipt.undo.splice(0..0, back.iter().cloned());
+                said = true;
+            }
+            (None, None) => return Err(NotEntered::Untouched(no_way_back(act))),
+        }
         receipt.acts.push(found.act);
     }
     if idle {
@@ -69,6 +79,10 @@ pub async fn enter(step: &Step, world: &World) -> Result<(), NotEntered> {
     }
     world.say(What::Entered { step: step.id.clone() });
     Ok(())
+}
+
+fn no_way_back(act: &Act) -> Trouble {
+    Trouble::refused(act, "nobody can read what takes it back, and the step does not say it")
 }
 
 /// The blast radius: a target that would touch more than the act names is not let in.
@@ -95,6 +109,6 @@ fn pinned(proof: &Proof, acts: &[Act]) -> Proof {
 fn place(act: &Act) -> Option<&Place> {
     match act {
         Act::Start { .. } | Act::Configure { .. } | Act::Scale { .. } => None,
-        Act::Stop { at } | Act::Signal { at, .. } => Some(at),
+        Act::Stop { at } | Act::Signal { at, .. } | Act::Exec { at, .. } => Some(at),
     }
 }

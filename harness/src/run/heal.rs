@@ -30,9 +30,10 @@ pub async fn heal(receipts: &[Receipt], world: &World) -> Vec<Trouble> {
         world.say(What::Healing { step: receipt.step.clone() });
     }
     let undos = undos(receipts);
-    let mut residue = undo(&undos, world).await;
-    // Every undo comes before any proof, so that no proof waits for what a later undo repairs.
     let removed: BTreeSet<&Unit> = undos.iter().filter_map(|(_, act)| ended(act)).collect();
+    // Every undo comes before any proof, so that no proof waits for what a later undo repairs.
+    let due: Vec<Undo> = undos.iter().filter(|(_, act)| !is_moot(act, &removed)).cloned().collect();
+    let mut residue = undo(&due, world).await;
     residue.extend(settle(receipts, &removed, world).await);
     residue
 }
@@ -125,6 +126,11 @@ async fn gone(receipt: &Receipt, removed: &BTreeSet<&Unit>, world: &World) -> Ve
     here
 }
 
+/// What a program did to a unit that this heal ends goes with it: nothing is restored in order to be removed.
+fn is_moot(act: &Act, removed: &BTreeSet<&Unit>) -> bool {
+    matches!(act, Act::Exec { .. }) && (removed.contains(act.unit()) || removed.contains(&Unit::Ground))
+}
+
 /// A fault on a unit that this heal ended as well (set-up undone after a crash) is gone with its unit.
 fn is_removed(proof: &Proof, removed: &BTreeSet<&Unit>) -> bool {
     let unit = &proof.ask.at().unit;
@@ -141,7 +147,11 @@ fn absent(proof: &Proof, world: &World) -> Proof {
 fn ended(act: &Act) -> Option<&Unit> {
     match act {
         Act::Stop { at } => Some(&at.unit),
-        Act::Start { .. } | Act::Signal { .. } | Act::Configure { .. } | Act::Scale { .. } => None,
+        Act::Start { .. }
+        | Act::Signal { .. }
+        | Act::Configure { .. }
+        | Act::Scale { .. }
+        | Act::Exec { .. } => None,
     }
 }
 

@@ -45,6 +45,8 @@ struct State {
     /// What replicas of a component are started as, and what each was started as.
     wanted: BTreeMap<Name, Revision>,
     runs: BTreeMap<Unit, Revision>,
+    /// How many programs ran at a unit.
+    programs: BTreeMap<Unit, u64>,
     next_object: u64,
     receipts: Vec<(StepId, String)>,
     fenced: bool,
@@ -99,6 +101,11 @@ impl FakeSystem {
         if let Some((_, json)) = self.state().receipts.last_mut() {
             json.truncate(json.len() / 2);
         }
+    }
+
+    /// How many programs ran at a unit.
+    pub fn programs(&self, unit: &Unit) -> u64 {
+        self.state().programs.get(unit).copied().unwrap_or_default()
     }
 
     /// How many receipts are stored.
@@ -159,12 +166,23 @@ impl State {
             }
             Act::Configure { unit, revision } => self.want(unit, revision),
             Act::Scale { unit, replicas } => self.scale(unit, *replicas),
+            // What it does to what it runs in is nobody's to know.
+            Act::Exec { at, .. } => self.ran(at),
             Act::Stop { at } => self.end(at),
             Act::Signal { at, signal: Signal::Pause } => self.turn(at, Life::Paused),
             Act::Signal { at, signal: Signal::Resume } => self.turn(at, Life::Running),
             Act::Signal { at, .. } => self.end(at),
         }
         Ok(())
+    }
+
+    fn ran(&mut self, at: &Place) {
+        let lives = self.living(at).is_some();
+        match lives {
+            true => *self.programs.entry(at.unit.clone()).or_default() += 1,
+            false if at.object.is_none() && !self.units.contains_key(&Unit::Ground) => {}
+            false => self.violations.push(format!("a program ran where {at} is gone")),
+        }
     }
 
     fn end(&mut self, at: &Place) {
@@ -253,6 +271,7 @@ impl Target for FakeSystem {
                 Ability::Pause,
                 Ability::Configure,
                 Ability::Scale,
+                Ability::Exec,
             ]))
         })
     }
@@ -277,8 +296,12 @@ impl Target for FakeSystem {
                 }
                 (Act::Start { unit }, None) => (act.clone(), vec![Act::Stop { at: Place::of(unit.clone()) }]),
                 (Act::Start { .. }, Some(_)) => (act.clone(), vec![]),
-                (Act::Stop { at } | Act::Signal { at, .. }, None) => {
+                (Act::Stop { at } | Act::Signal { at, .. } | Act::Exec { at, .. }, None) => {
                     return Err(Trouble::refused(act, format!("{} does not run", at.unit)));
+                }
+                (Act::Exec { at, program }, Some(object)) => {
+                    let act = Act::Exec { at: at.pinned(object), program: program.clone() };
+                    return Ok(Prepared { act, undo: None, idle: false, touches });
                 }
                 (Act::Stop { at }, Some(object)) => {
                     (Act::Stop { at: at.pinned(object) }, vec![Act::Start { unit: at.unit.clone() }])
@@ -295,7 +318,7 @@ impl Target for FakeSystem {
             };
             let idle = matches!(act, Act::Start { .. } | Act::Configure { .. } | Act::Scale { .. })
                 && undo.is_empty();
-            Ok(Prepared { act, undo, idle, touches })
+            Ok(Prepared { act, undo: Some(undo), idle, touches })
         })
     }
 

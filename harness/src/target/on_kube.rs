@@ -14,6 +14,7 @@ use gauntlet_kube::{
 };
 
 use super::{At, Doors, TargetKind, Tempo};
+use crate::artefacts::ArtefactFolder;
 use crate::record::{Draft, Ground, Record, state_dir};
 
 /// The kind.
@@ -136,8 +137,10 @@ impl TargetKind for OnKube {
 pub(crate) fn doors(client: Client, record: &Record, site: &Site) -> Doors {
     let (system, site) = (Arc::new(record.system.clone()), Arc::new(site.clone()));
     let witness = Arc::new(KubeWitness::new(client.clone(), system.clone(), site.clone()));
+    let artefacts = Arc::new(ArtefactFolder::of(&record.journal));
+    let target = KubeTarget::new(client.clone(), system.clone(), site.clone()).keeping(artefacts);
     Doors {
-        target: Arc::new(KubeTarget::new(client.clone(), system.clone(), site.clone())),
+        target: Arc::new(target),
         witness: witness.clone(),
         ledger: Arc::new(KubeLedger::new(client.clone(), &record.run)),
         queries: Arc::new(KubeQueries::new(client, system, site, witness)),

@@ -21,6 +21,7 @@ use super::{
     local::{self, LocalTarget},
 };
 use crate::{
+    artefacts::ArtefactFolder,
     layout::Layout,
     ledger::FileLedger,
     logs,
@@ -96,8 +97,10 @@ impl TargetKind for OnLocal {
                 return Err(Trouble::refused(&record.run, "it does not run on this machine"));
             };
             let (system, layout) = (Arc::new(record.system.clone()), Arc::new(layout.clone()));
+            let artefacts = Arc::new(ArtefactFolder::of(&record.journal));
+            let target = LocalTarget::new(system.clone(), layout.clone()).keeping(artefacts);
             Ok(Doors {
-                target: Arc::new(LocalTarget::new(system.clone(), layout.clone())),
+                target: Arc::new(target),
                 witness: Arc::new(LocalWitness::new(system.clone(), layout.clone())),
                 ledger: Arc::new(FileLedger::new(&run_dir(&state_dir(), &record.run))),
                 queries: Arc::new(LocalQueries { system, layout }),

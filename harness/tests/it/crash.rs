@@ -8,7 +8,7 @@ use std::{
 
 use gauntlet::{
     run::{
-        enter::enter,
+        enter::{NotEntered, enter},
         heal::{heal, unwind},
         rollouts,
         stop::{Early, Stop},
@@ -18,7 +18,7 @@ use gauntlet::{
     target::fake::{FakeSystem, Fuse, world},
 };
 use gauntlet_core::{
-    act::{Act, Place, Revision, Signal, Unit},
+    act::{Act, Place, Program, Revision, Signal, Unit},
     evidence::{TroubleKind, What},
     plan::RolloutPlan,
     port::{Ledger, Target},
@@ -50,7 +50,7 @@ fn process(unit: Unit, is: &str) -> Proof {
 
 fn step(id: &str, acts: Vec<Act>, effect: Vec<Proof>, gone: Vec<Proof>) -> Step {
     let end = End::Track;
-    Step { id: StepId(id.into()), title: id.into(), begin: Begin::Then, acts, effect, gone, end }
+    Step { id: StepId(id.into()), title: id.into(), begin: Begin::Then, acts, back: None, effect, gone, end }
 }
 
 fn v2() -> Revision {
@@ -71,7 +71,21 @@ fn update() -> Step {
     Step { end: End::Keep, ..step("update-1/1", vec![act], vec![runs("v2")], vec![runs("original")]) }
 }
 
-/// Ground, two replicas, a rollout of both, a kill of one and a pause of the other: every kind of act that there is.
+fn exec(word: &str) -> Act {
+    let argv = vec![word.to_owned()];
+    let program = Program { argv, stdin: None, stdout: None, within: Duration::from_secs(1) };
+    Act::Exec { at: Place::of(replica(2)), program }
+}
+
+/// Programs whose way back nobody can read: the step says it.
+fn wipe() -> Step {
+    Step {
+        back: Some(vec![exec("restore")]),
+        ..step("wipe-1/1", vec![exec("wipe"), exec("again")], vec![], vec![])
+    }
+}
+
+/// Ground, two replicas, a rollout of both, two programs, a kill of one and a pause of the other: every kind of act that there is.
 fn steps() -> Vec<Step> {
     let start = |unit: Unit| Act::Start { unit };
     let signal = |index, signal| Act::Signal { at: Place::of(replica(index)), signal };
@@ -84,6 +98,7 @@ fn steps() -> Vec<Step> {
             vec![process(replica(1), "absent"), process(replica(2), "absent")],
         ),
         update(),
+        wipe(),
         step(
             "kill-1/1",
             vec![signal(1, Signal::Kill)],
@@ -205,7 +220,7 @@ async fn a_pinned_undo_never_touches_a_successor() {
     for step in steps().iter().take(2) {
         enter(step, &world).await.unwrap();
     }
-    let pause = steps().remove(4);
+    let pause = steps().remove(5);
     enter(&pause, &world).await.unwrap();
     let receipt = world.ledger.open().await.unwrap().pop().unwrap();
     // Somebody else replaces the frozen replica and freezes the new one for reasons of their own.
@@ -214,6 +229,29 @@ async fn a_pinned_undo_never_touches_a_successor() {
     system.apply(&Act::Signal { at: Place::of(replica(2)), signal: Signal::Pause }).await.unwrap();
     system.apply(&receipt.undo[0]).await.unwrap();
     assert!(system.shape().contains(&"service-2 Paused".to_owned()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_nobody_can_read_a_way_back_of_is_taken_back_as_the_step_says_or_not_begun() {
+    let system = Arc::new(FakeSystem::default());
+    let world = quiet(&system);
+    for step in steps().iter().take(2) {
+        enter(step, &world).await.unwrap();
+    }
+    let without = Step { back: None, ..wipe() };
+    let Err(NotEntered::Untouched(trouble)) = enter(&without, &world).await else { panic!("it was entered") };
+    assert!(trouble.to_string().contains("the step does not say it"), "{trouble}");
+    assert_eq!((system.stored(), system.programs(&replica(2))), (2, 0));
+    enter(&wipe(), &world).await.unwrap();
+    assert_eq!(system.programs(&replica(2)), 2);
+    let receipt = world.ledger.open().await.unwrap().pop().unwrap();
+    assert_eq!(receipt.undo, [exec("restore")], "once, however many acts it takes back");
+    assert!(heal(std::slice::from_ref(&receipt), &world).await.is_empty());
+    assert_eq!(system.programs(&replica(2)), 3);
+    enter(&wipe(), &world).await.unwrap();
+    assert!(unwind(&world, async || ()).await.is_empty());
+    assert_eq!(system.programs(&replica(2)), 5, "nothing is restored in order to be removed");
+    assert_eq!(system.violations(), Vec::<String>::new());
 }
 
 #[tokio::test(start_paused = true)]
@@ -230,7 +268,7 @@ async fn an_effect_that_nobody_sees_is_an_error_and_stays_in_the_ledger() {
     enter(&steps()[0], &world).await.unwrap();
     let never =
         step("set-up/2", vec![Act::Start { unit: replica(1) }], vec![process(replica(2), "running")], vec![]);
-    assert!(matches!(enter(&never, &world).await, Err(gauntlet::run::enter::NotEntered::Effect { .. })));
+    assert!(matches!(enter(&never, &world).await, Err(NotEntered::Effect { .. })));
     assert_eq!(system.stored(), 2);
     assert!(unwind(&world, async || ()).await.is_empty());
     assert_eq!(system.shape(), Vec::<String>::new());

@@ -1,14 +1,18 @@
 //! PostgreSQL and Redis as the reference system starts them.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
+use gauntlet::artefacts::ArtefactFolder;
 use gauntlet_core::{
     act::{Act, Signal},
     proof::Query,
 };
 use serde_json::{Value, json};
 
-use crate::ground::{Run, replica, system};
+use crate::{
+    conformance::{Runs, runs_programs},
+    ground::{Run, replica, system},
+};
 
 fn components() -> Value {
     let path = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/system.yml"));
@@ -31,7 +35,7 @@ async fn postgresql_killed_whole_keeps_what_it_acknowledged() {
         let prepared = run.signal(&at, signal).await;
         run.await_reading(&Query::Process { at: at.clone() }, "absent").await;
         assert_eq!(run.ready(&at).await, "refused");
-        run.apply(&prepared.undo[0]).await;
+        run.apply(&prepared.back()[0]).await;
         let took = run.await_reading(&Query::Ready { at: at.clone() }, "ready").await;
         eprintln!("after {signal}: ready again after {took:?}");
         assert_eq!(run.sql(&at, "select x from kept").await, "7");
@@ -39,7 +43,7 @@ async fn postgresql_killed_whole_keeps_what_it_acknowledged() {
     let paused = run.signal(&at, Signal::Pause).await;
     assert_eq!(run.process(&at).await, "paused");
     assert_eq!(run.ready(&at).await, "silent");
-    run.apply(&paused.undo[0]).await;
+    run.apply(&paused.back()[0]).await;
     run.await_reading(&Query::Ready { at: at.clone() }, "ready").await;
     let begin = std::time::Instant::now();
     run.apply(&Act::Stop { at: at.clone() }).await;
@@ -50,6 +54,27 @@ async fn postgresql_killed_whole_keeps_what_it_acknowledged() {
 }
 
 #[tokio::test]
+async fn programs_run_where_the_database_does() {
+    let mut all = components();
+    let run = system(json!({ "database": all["database"].take() }), json!(["database-password"]));
+    let run = Run::up(run, &PathBuf::from("/")).await;
+    let dir = tempfile::tempdir().unwrap();
+    let artefacts = Arc::new(ArtefactFolder::of(dir.path()));
+    let target = run.target.clone().keeping(artefacts.clone());
+    let at = replica("database", 1);
+    runs_programs(&Runs { target: &target, witness: &run.witness, artefacts: &*artefacts, at: at.clone() })
+        .await;
+    let left = std::fs::read_dir("/proc").unwrap().filter(|entry| {
+        let process = entry.as_ref().unwrap().path();
+        let read = std::fs::read_to_string(process.join("comm"));
+        let here =
+            std::fs::read_link(process.join("cwd")).is_ok_and(|dir| dir.starts_with(&run.layout.private));
+        here && read.is_ok_and(|name| name.trim() == "psql")
+    });
+    assert_eq!(left.count(), 0, "what did not end in time was killed");
+}
+
+#[tokio::test]
 async fn redis_answers_and_is_silent_when_frozen() {
     let mut all = components();
     let run = system(json!({ "cache": all["cache"].take() }), json!([]));
@@ -57,7 +82,7 @@ async fn redis_answers_and_is_silent_when_frozen() {
     let at = replica("cache", 1);
     let paused = run.signal(&at, Signal::Pause).await;
     assert_eq!(run.ready(&at).await, "silent");
-    run.apply(&paused.undo[0]).await;
+    run.apply(&paused.back()[0]).await;
     assert_eq!(run.ready(&at).await, "ready");
     run.apply(&Act::Stop { at: at.clone() }).await;
     assert_eq!(run.ready(&at).await, "refused");

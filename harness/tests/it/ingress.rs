@@ -154,7 +154,7 @@ async fn a_frozen_and_a_killed_replica_leave_the_rotation_and_come_back() {
             assert_eq!(answer.status, 200);
             assert_ne!(answer.replica, Some(format!("service-{index}")));
         }
-        run.apply(&prepared.undo[0]).await;
+        run.apply(&prepared.back()[0]).await;
         let back = await_status(&run, index, "UP").await;
         eprintln!("{signal} service-{index}: left the rotation after {left:?}, back after {back:?}");
         // The configuration adds up to 350 ms; the rest is for a busy machine.

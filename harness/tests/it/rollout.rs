@@ -58,9 +58,9 @@ async fn every_replica_is_replaced_and_the_way_back_returns_them_all() {
         assert_eq!(run.ready(&replica("web", index)).await, "ready");
     }
     let again = run.prepare(&prepared.act).await.unwrap();
-    assert!(again.idle && again.undo.is_empty(), "{again:?}");
+    assert!(again.idle && again.back().is_empty(), "{again:?}");
     for _ in 0..2 {
-        for undo in &prepared.undo {
+        for undo in prepared.back() {
             run.apply(undo).await;
         }
         assert_eq!(runs(&run).await, "original");
@@ -75,7 +75,7 @@ async fn a_replica_that_does_not_come_up_stalls_and_the_others_serve() {
     assert_eq!(run.ready(&replica("web", 1)).await, "refused");
     assert_eq!(run.ready(&replica("web", 2)).await, "ready");
     assert_eq!(runs(&run).await, "original at 1 of 2");
-    run.apply(&prepared.undo[0]).await;
+    run.apply(&prepared.back()[0]).await;
     assert_eq!(runs(&run).await, "original");
     assert_eq!(run.ready(&replica("web", 1)).await, "ready");
 }
@@ -86,7 +86,7 @@ async fn a_replica_that_is_killed_afterwards_comes_back_as_the_same_revision() {
     run.apply(&configure(&run, "v2")).await;
     let killed = run.signal(&replica("web", 2), Signal::Kill).await;
     assert_eq!(runs(&run).await, "v2 at 1 of 2");
-    run.apply(&killed.undo[0]).await;
+    run.apply(&killed.back()[0]).await;
     run.await_reading(&Query::Revision { at: Place::component(&web_name()) }, "v2").await;
 }
 
@@ -97,7 +97,7 @@ async fn another_process_takes_up_what_was_cut_short() {
     // Who acts goes away in the middle; the thread that rolls is told by the act that comes after it.
     let cut = tokio::time::timeout(Duration::from_millis(700), run.target.apply(&prepared.act)).await;
     assert!(cut.is_err());
-    run.apply(&prepared.undo[0]).await;
+    run.apply(&prepared.back()[0]).await;
     run.await_reading(&Query::Revision { at: Place::component(&web_name()) }, "original").await;
     for index in 1..=2 {
         assert_eq!(run.ready(&replica("web", index)).await, "ready");

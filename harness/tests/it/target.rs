@@ -85,9 +85,9 @@ async fn a_replica_starts_answers_and_stops() {
     run.await_reading(&Query::Ready { at: at.clone() }, "ready").await;
     assert_eq!(run.process(&at).await, "running");
     run.apply(&prepared.act).await;
-    assert_eq!(run.prepare(&start(&at)).await.unwrap().undo, []);
+    assert_eq!(run.prepare(&start(&at)).await.unwrap().back(), []);
     for _ in 0..2 {
-        for undo in &prepared.undo {
+        for undo in prepared.back() {
             run.apply(undo).await;
         }
         assert_eq!(run.process(&at).await, "absent");
@@ -103,7 +103,7 @@ async fn a_pause_freezes_the_whole_tree_and_its_undo_thaws_it() {
     assert_eq!(run.process(&at).await, "paused");
     run.apply(&prepared.act).await;
     for _ in 0..2 {
-        for undo in &prepared.undo {
+        for undo in prepared.back() {
             run.apply(undo).await;
         }
         assert_eq!(run.process(&at).await, "running");
@@ -116,7 +116,7 @@ async fn a_frozen_server_is_silent_and_ready_again_once_thawed() {
     let at = replica("web", 1);
     let prepared = run.signal(&at, Signal::Pause).await;
     assert_eq!(run.ready(&at).await, "silent");
-    run.apply(&prepared.undo[0]).await;
+    run.apply(&prepared.back()[0]).await;
     assert_eq!(run.ready(&at).await, "ready");
 }
 
@@ -129,7 +129,7 @@ async fn a_kill_takes_the_whole_tree_and_its_undo_starts_a_new_one() {
     assert!(pinned.object.is_some());
     assert_eq!(run.process(&at).await, "absent");
     for _ in 0..2 {
-        for undo in &prepared.undo {
+        for undo in prepared.back() {
             run.apply(undo).await;
         }
         assert_eq!(run.process(&at).await, "running");
@@ -142,7 +142,7 @@ async fn an_act_that_is_pinned_never_touches_a_successor() {
     let run = Run::new(stand_ins(), Path::new("/"));
     let at = tree_up(&run).await;
     let killed = run.signal(&at, Signal::Kill).await;
-    run.apply(&killed.undo[0]).await;
+    run.apply(&killed.back()[0]).await;
     let Act::Signal { at: pinned, .. } = killed.act else { panic!() };
     for signal in [Signal::Kill, Signal::Terminate, Signal::Interrupt, Signal::Pause] {
         run.apply(&Act::Signal { at: pinned.clone(), signal }).await;
@@ -420,7 +420,7 @@ async fn the_sampler_reads_processes_and_counts_lives() {
     assert!(find(CPU_SECONDS).is_some());
     let killed = run.signal(&at, Signal::Kill).await;
     assert_eq!(sampler.sample(8).await.unwrap().0, []);
-    run.apply(&killed.undo[0]).await;
+    run.apply(&killed.back()[0]).await;
     let (samples, _) = sampler.sample(9).await.unwrap();
     assert!(!samples.is_empty() && samples.iter().all(|sample| sample.life == 2));
 }
@@ -455,7 +455,7 @@ async fn a_component_that_leaves_its_directory_is_still_seen_frozen_and_ended() 
     assert_eq!(run.process(&at).await, "running");
     let prepared = run.signal(&at, Signal::Pause).await;
     assert_eq!(run.process(&at).await, "paused");
-    run.apply(&prepared.undo[0]).await;
+    run.apply(&prepared.back()[0]).await;
     run.apply(&Act::Stop { at: ground() }).await;
     assert_eq!(run.process(&ground()).await, "absent");
     assert_eq!(run.process(&at).await, "absent");

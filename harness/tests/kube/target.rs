@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use gauntlet::artefacts::ArtefactFolder;
 use gauntlet_core::{
     act::{Act, Place, Unit},
     name::Name,
@@ -14,7 +15,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::{
     cluster::{kubeconfig, kubectl, left},
-    conformance::{Subject, conforms},
+    conformance::{Runs, Subject, conforms, runs_programs},
     stage::root,
 };
 
@@ -64,11 +65,13 @@ async fn a_cluster_does_what_every_target_does() {
     let client = connect(site.kubeconfig.as_deref(), None).await.unwrap();
     let system = Arc::new(without_ingress());
     let witness = KubeWitness::new(client.clone(), system.clone(), site.clone());
-    let target = KubeTarget::new(client, system.clone(), site);
+    let kept = tempfile::tempdir().unwrap();
+    let artefacts = Arc::new(ArtefactFolder::of(kept.path()));
+    let target = KubeTarget::new(client, system.clone(), site).keeping(artefacts.clone());
     let ground = Place::of(Unit::Ground);
     let start = Act::Start { unit: Unit::Ground };
     let prepared = target.prepare(&start).await.unwrap();
-    assert_eq!(prepared.undo, [Act::Stop { at: ground.clone() }]);
+    assert_eq!(prepared.back(), [Act::Stop { at: ground.clone() }]);
     target.apply(&start).await.unwrap();
     target.apply(&start).await.unwrap();
     for (component, spec) in &system.components {
@@ -84,7 +87,9 @@ async fn a_cluster_does_what_every_target_does() {
     conforms(&Subject { target: &target, witness: &witness, at, revision, patience: PATIENCE }).await;
     let database = Place::replica(&"database".parse().unwrap(), 1);
     awaits(&witness, Query::Sql { at: database, statement: "show fsync".into() }, "on").await;
-    for undo in prepared.undo.iter().chain(&prepared.undo) {
+    let at = Place::replica(&"database".parse().unwrap(), 1);
+    runs_programs(&Runs { target: &target, witness: &witness, artefacts: &*artefacts, at }).await;
+    for undo in prepared.back().iter().chain(prepared.back()) {
         target.apply(undo).await.unwrap();
     }
     awaits(&witness, Query::Process { at: ground }, "absent").await;

@@ -110,6 +110,7 @@ impl Said<'_> {
             title: format!("{} {}", about.word, units.join(", ")),
             begin: Begin::At(self.begins),
             acts,
+            back: None,
             effect: proofs.0,
             gone: proofs.1,
             end: End::After(lasts),

@@ -87,6 +87,7 @@ pub(super) fn word(ability: Ability) -> &'static str {
         Ability::Configure => "configure",
         Ability::Scale => "scale",
         Ability::Probe => "probe",
+        Ability::Exec => "exec",
     }
 }
 

@@ -4,6 +4,7 @@
 //! - [`target`] acts there, on `pods` as replicas and on the `workload` that makes them; `queries`: what it is asked besides
 //! - [`ledger`]: what is in force; [`hold`], [`leases`]: who holds it; [`expired`]: grounds that nobody ends
 
+mod exec;
 pub mod expired;
 pub(crate) mod ground;
 pub mod hold;
@@ -12,6 +13,7 @@ pub mod ledger;
 pub(crate) mod pods;
 pub(crate) mod probes;
 pub(crate) mod queries;
+mod secrets;
 pub mod site;
 pub mod target;
 pub(crate) mod workload;

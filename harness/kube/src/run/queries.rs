@@ -16,7 +16,7 @@ use gauntlet_core::{
     secrets::Secrets,
     system::{Metric, System},
 };
-use k8s_openapi::api::core::v1::{Event, Pod, Secret};
+use k8s_openapi::api::core::v1::{Event, Pod};
 use kube::{Api, Client, api::ListParams};
 
 use crate::{
@@ -26,6 +26,7 @@ use crate::{
     deploy::{self, Around, logs},
     run::{
         pods::{self, Replica},
+        secrets,
         site::Site,
     },
     witness::meter::KubeMeter,
@@ -154,12 +155,7 @@ impl KubeQueries {
 
     /// Every value of the generated Secret.
     async fn secrets(&self) -> Result<Secrets, Trouble> {
-        let Some(asked) = self.system.kube.as_ref().and_then(|kube| kube.secret.as_ref()) else {
-            return Ok(Secrets::default());
-        };
-        let secrets: Api<Secret> = Api::namespaced(self.client.clone(), &self.site.namespace);
-        let secret = within(ANSWERED_WITHIN, "read the secrets", secrets.get_opt(&asked.name)).await?;
-        Ok(logs::values(secret.as_slice()))
+        secrets::of(&self.client, &self.system, &self.site).await
     }
 }
 

@@ -4,9 +4,9 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use gauntlet_core::{
-    act::{Ability, Act, Object, Place, Revision, Signal, Unit},
+    act::{Ability, Act, Object, Place, Program, Revision, Signal, Unit},
     name::Name,
-    port::{Later, Target, Trouble},
+    port::{Artefacts, Later, Streams, Target, Trouble},
     receipt::Prepared,
     system::System,
 };
@@ -21,9 +21,10 @@ use crate::{
     api::patience::ask,
     node::{agent, line::Part, lines::Lines},
     run::{
-        ground,
+        exec, ground,
         pods::{self, Pinned, Replica, selected},
         probes::Probes,
+        secrets,
         site::{Site, TOOLS},
         workload::{
             self, Workload,
@@ -41,13 +42,20 @@ pub struct KubeTarget {
     system: Arc<System>,
     site: Arc<Site>,
     agents: Lines,
+    artefacts: Option<Arc<dyn Artefacts>>,
 }
 
 impl KubeTarget {
     /// A target for one run. Nothing is touched before `apply`.
     pub fn new(client: Client, system: Arc<System>, site: Arc<Site>) -> Self {
         let agents = Lines::new(client.clone());
-        Self { client, system, site, agents }
+        Self { client, system, site, agents, artefacts: None }
+    }
+
+    /// Programs read and write here.
+    #[must_use]
+    pub fn keeping(self, artefacts: Arc<dyn Artefacts>) -> Self {
+        Self { artefacts: Some(artefacts), ..self }
     }
 
     async fn prepare_now(&self, act: &Act) -> Result<Prepared, Trouble> {
@@ -82,10 +90,11 @@ impl KubeTarget {
                 (act.clone(), self.prepare_configure(act, unit, revision).await?)
             }
             Act::Scale { unit, replicas } => (act.clone(), self.prepare_scale(act, unit, *replicas).await?),
+            Act::Exec { at, program } => return self.prepare_exec(act, at, program).await,
         };
         let touches = vec![act.unit().clone()];
         let idle = may_be_idle && undo.is_empty();
-        Ok(Prepared { act, undo, idle, touches })
+        Ok(Prepared { act, undo: Some(undo), idle, touches })
     }
 
     /// The way back from starting a replica. In a namespace that the run did not make it must be there already.
@@ -102,6 +111,38 @@ impl KubeTarget {
         let unit = Unit::Replica { component: component.clone(), index };
         self.workload(component).await?.ok_or_else(|| Trouble::refused(act, "no workload is labelled so"))?;
         Ok(vec![Act::Stop { at: Place::of(unit) }])
+    }
+
+    /// Whether the container has the program is known when it is run: images need no shell to look with.
+    async fn prepare_exec(&self, act: &Act, at: &Place, program: &Program) -> Result<Prepared, Trouble> {
+        let found = self.found(act, at).await?;
+        let Found { at, .. } = found.ok_or_else(|| Trouble::refused(act, "it does not run"))?;
+        if program.argv.is_empty() {
+            return Err(Trouble::refused(act, "it names no program"));
+        }
+        let touches = vec![at.unit.clone()];
+        let act = Act::Exec { at, program: program.clone() };
+        Ok(Prepared { act, undo: None, idle: false, touches })
+    }
+
+    async fn exec(&self, act: &Act, at: &Place, program: &Program) -> Result<(), Trouble> {
+        let Unit::Replica { component, index } = &at.unit else {
+            return Err(Trouble::refused(act, "a program runs at one replica"));
+        };
+        let here = self.replicas(component).await?;
+        let replica = match &at.object {
+            Some(object) => here.iter().find(|one| is_pinned(one, object)),
+            None => here.get(usize::from(*index).saturating_sub(1)),
+        };
+        let Some(replica) = replica else {
+            // What takes a step back is not pinned; with the workload there is nothing left to take back.
+            let gone = at.object.is_none() && self.workload(component).await?.is_none();
+            return if gone { Ok(()) } else { Err(Trouble::failed(act, "it does not run")) };
+        };
+        let secrets = secrets::of(&self.client, &self.system, &self.site).await?;
+        let what = act.to_string();
+        let streams = Streams::open(program, self.artefacts.as_deref(), &what)?;
+        exec::run(&self.pods(), replica, program, streams, &secrets, &what).await
     }
 
     async fn prepare_signal(
@@ -185,6 +226,7 @@ impl KubeTarget {
             Act::Scale { unit, replicas } => {
                 self.scale(act, whole_of(act, unit)?, |_| i32::from(*replicas)).await
             }
+            Act::Exec { at, program } => self.exec(act, at, program).await,
         }
     }
 
@@ -227,7 +269,7 @@ impl KubeTarget {
             return match act {
                 Act::Start { .. } => Err(Trouble::failed(act, "its workload is gone")),
                 // With its workload a replica is gone.
-                Act::Stop { .. } | Act::Signal { .. } | Act::Configure { .. } | Act::Scale { .. } => Ok(()),
+                _ => Ok(()),
             };
         };
         let wanted = to(workload.replicas);
@@ -297,8 +339,8 @@ fn is_pinned(replica: &Replica, object: &Object) -> bool {
 
 /// The most that can be done on any cluster.
 pub fn most() -> BTreeSet<Ability> {
-    use Ability::{Configure, Kill, Pause, Probe, Scale, Start};
-    BTreeSet::from([Start, Kill, Pause, Configure, Scale, Probe])
+    use Ability::{Configure, Exec, Kill, Pause, Probe, Scale, Start};
+    BTreeSet::from([Start, Kill, Pause, Configure, Scale, Probe, Exec])
 }
 
 /// What can be done on this cluster now: signals need an agent on every node, probes a namespace that goes with the run.
@@ -308,7 +350,7 @@ pub async fn abilities(client: Client, provisioned: bool) -> Result<BTreeSet<Abi
     let ready = agents.and_then(|set| set.status).is_some_and(|status| {
         status.number_ready > 0 && status.number_ready == status.desired_number_scheduled
     });
-    let mut can = BTreeSet::from([Ability::Start, Ability::Configure, Ability::Scale]);
+    let mut can = BTreeSet::from([Ability::Start, Ability::Configure, Ability::Scale, Ability::Exec]);
     if ready {
         can.extend([Ability::Kill, Ability::Pause]);
         can.extend(provisioned.then_some(Ability::Probe));

@@ -6,8 +6,8 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use gauntlet_core::{
-    act::{Ability, Act, Place, Revision, Signal, Unit},
-    port::{Later, Target, Trouble},
+    act::{Ability, Act, Place, Program, Revision, Signal, Unit},
+    port::{Artefacts, Later, Target, Trouble},
     receipt::Prepared,
     system::System,
 };
@@ -15,6 +15,7 @@ use tokio::task::spawn_blocking;
 
 mod account;
 mod answers;
+mod exec;
 mod ground;
 mod process;
 mod program;
@@ -35,17 +36,24 @@ use self::{
 use crate::layout::{Layout, Replica};
 
 /// The machine that the harness runs on.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct LocalTarget {
     system: Arc<System>,
     layout: Arc<Layout>,
     rolls: Arc<Rolls>,
+    artefacts: Option<Arc<dyn Artefacts>>,
 }
 
 impl LocalTarget {
     /// A target for one run. Nothing is touched before `apply`.
     pub fn new(system: Arc<System>, layout: Arc<Layout>) -> Self {
-        Self { system, layout, rolls: Arc::default() }
+        Self { system, layout, rolls: Arc::default(), artefacts: None }
+    }
+
+    /// Programs read and write here.
+    #[must_use]
+    pub fn keeping(self, artefacts: Arc<dyn Artefacts>) -> Self {
+        Self { artefacts: Some(artefacts), ..self }
     }
 
     // Acts block on files and processes; an act that was begun is finished even if nobody waits any more.
@@ -91,10 +99,34 @@ impl LocalTarget {
             Act::Signal { at, signal } => self.prepare_signal(act, at, *signal)?,
             Act::Configure { unit, revision } => (act.clone(), self.prepare_roll(act, unit, revision)?),
             Act::Scale { unit, replicas } => (act.clone(), self.prepare_scale(act, unit, *replicas)?),
+            Act::Exec { at, program } => return self.prepare_exec(act, at, program),
         };
         let touches = vec![act.unit().clone()];
         let idle = may_be_idle && undo.is_empty();
-        Ok(Prepared { act, undo, idle, touches })
+        Ok(Prepared { act, undo: Some(undo), idle, touches })
+    }
+
+    fn prepare_exec(&self, act: &Act, at: &Place, program: &Program) -> Result<Prepared, Trouble> {
+        let local = self.local(act)?;
+        let root = local.root().ok_or_else(|| Trouble::refused(act, "it does not run"))?;
+        if !pins(at, root) {
+            return Err(Trouble::refused(act, "that process is gone"));
+        }
+        local.find(program, &act.to_string())?;
+        let touches = vec![at.unit.clone()];
+        let act = Act::Exec { at: at.pinned(root.object()), program: program.clone() };
+        Ok(Prepared { act, undo: None, idle: false, touches })
+    }
+
+    fn exec(&self, act: &Act, at: &Place, program: &Program) -> Result<(), Trouble> {
+        let local = self.local(act)?;
+        match local.root() {
+            Some(root) if pins(at, root) => local.exec(program, self.artefacts.as_deref()),
+            Some(_) => Err(Trouble::failed(act, "that process is gone")),
+            // What takes a step back is not pinned; with the ground there is nothing left to take back.
+            None if at.object.is_none() && !ground::stands(&self.layout) => Ok(()),
+            None => Err(Trouble::failed(act, "it does not run")),
+        }
     }
 
     fn prepare_signal(&self, act: &Act, at: &Place, signal: Signal) -> Result<(Act, Vec<Act>), Trouble> {
@@ -195,6 +227,7 @@ impl LocalTarget {
             }
             Act::Configure { unit, revision } => self.roll(act, unit)?.out(act, revision),
             Act::Scale { unit, replicas } => self.scale(act, unit, *replicas),
+            Act::Exec { at, program } => self.exec(act, at, program),
             Act::Signal { at, signal } => {
                 let local = self.local(act)?;
                 self.guarded(&local, at, |go_on| signal::tree(local.dir(), *signal, go_on))
@@ -222,7 +255,8 @@ fn pins(at: &Place, root: Identity) -> bool {
 
 /// What processes of this machine can be told.
 pub fn abilities() -> BTreeSet<Ability> {
-    BTreeSet::from([Ability::Start, Ability::Kill, Ability::Pause, Ability::Configure, Ability::Scale])
+    use Ability::{Configure, Exec, Kill, Pause, Scale, Start};
+    BTreeSet::from([Start, Kill, Pause, Configure, Scale, Exec])
 }
 
 impl Target for LocalTarget {

@@ -3,25 +3,23 @@
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Read, Seek, SeekFrom},
-    os::unix::{
-        fs::OpenOptionsExt,
-        process::{CommandExt, ExitStatusExt},
-    },
+    os::unix::{fs::OpenOptionsExt, process::CommandExt},
     path::{Path, PathBuf},
-    process::{Child, Command as Spawn, ExitStatus, Stdio},
+    process::{Child, Command as Spawn, Stdio},
     thread,
     time::Duration,
 };
 
 use gauntlet_core::{
-    act::{Revision, Signal},
-    port::Trouble,
+    act::{Program, Revision, Signal},
+    port::{Artefacts, Streams, Trouble},
     secrets::whole_lines,
     system::System,
 };
 
 use super::{
     account::Account,
+    exec::{self, ending},
     ground,
     process::{self, Identity},
     recipe::{Command, Recipe},
@@ -198,19 +196,44 @@ impl<'a> Local<'a> {
         let failed =
             |e: io::Error| Trouble::failed(self.what("start"), format!("{}: {e}", command.program.display()));
         let log = self.open_log(recipe.account).map_err(failed)?;
-        let mut spawn = Spawn::new(&command.program);
+        let mut spawn = self.command(recipe, &command.program, &command.args)?;
         // A process group of its own, so that Ctrl-C at the terminal does not reach it.
-        spawn
-            .args(&command.args)
-            .env_clear()
-            .envs(recipe.environment()?)
-            .current_dir(&self.dir)
-            .process_group(0);
+        spawn.process_group(0);
         spawn.stdin(Stdio::null()).stdout(log.try_clone().map_err(failed)?).stderr(log);
+        spawn.spawn().map_err(failed)
+    }
+
+    fn command(&self, recipe: &Recipe<'_>, program: &Path, args: &[String]) -> Result<Spawn, Trouble> {
+        let mut spawn = Spawn::new(program);
+        spawn.args(args).env_clear().envs(recipe.environment()?).current_dir(&self.dir);
         if let Some(account) = recipe.account {
             spawn.uid(account.uid).gid(account.gid);
         }
-        spawn.spawn().map_err(failed)
+        Ok(spawn)
+    }
+
+    /// Where the first word of a program leads. Reads only.
+    pub(super) fn find(&self, program: &Program, what: &str) -> Result<PathBuf, Trouble> {
+        let component = self.system.components.get(&self.replica.component);
+        let local = component.and_then(|component| component.local.as_ref());
+        let local = local.ok_or_else(|| Trouble::refused(what, "the component has no `local` recipe"))?;
+        let Some(first) = program.argv.first() else {
+            return Err(Trouble::refused(what, "it names no program"));
+        };
+        super::program::find(&self.replica.component, local, first, &self.layout.root)
+            .map_err(|missing| Trouble::refused(what, missing))
+    }
+
+    /// Runs a program to its end, as the replica would.
+    pub(super) fn exec(&self, program: &Program, artefacts: Option<&dyn Artefacts>) -> Result<(), Trouble> {
+        let what = self.what(&format!("run {program} at"));
+        let failed = |e: io::Error| Trouble::failed(&what, e);
+        let path = self.find(program, &what)?;
+        let revision = revision::wanted(self.layout, &self.replica.component).map_err(failed)?;
+        let recipe = Recipe::new(self.system, self.layout, self.replica, &revision)?;
+        let spawn = self.command(&recipe, &path, program.argv.get(1..).unwrap_or_default())?;
+        let secrets = logs::secrets(self.layout).map_err(failed)?;
+        exec::run(spawn, program, Streams::open(program, artefacts, &what)?, &secrets, &what)
     }
 
     fn open_log(&self, account: Option<Account>) -> io::Result<File> {
@@ -241,13 +264,5 @@ impl<'a> Local<'a> {
 
     fn what(&self, verb: &str) -> String {
         format!("{verb} {}", self.name())
-    }
-}
-
-fn ending(status: ExitStatus) -> String {
-    match (status.code(), status.signal()) {
-        (Some(code), _) => format!("exit code {code}"),
-        (None, Some(signal)) => format!("signal {signal}"),
-        (None, None) => "ended".to_owned(),
     }
 }

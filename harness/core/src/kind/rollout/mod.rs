@@ -67,6 +67,7 @@ impl Rolled<'_> {
             title: format!("{} {} to {}", about.word, self.component, revision.name),
             begin: Begin::At(self.begins),
             acts: vec![Act::Configure { unit, revision: revision.clone() }],
+            back: None,
             effect: self.runs(revision.name.as_str(), self.within),
             gone: self.runs(before, back),
             end: End::Keep,
