@@ -22,6 +22,7 @@ test: packages nextest service defects ## Formatting, lints, all tests, document
 	cargo clippy --workspace --all-targets -- -D warnings
 	cargo clippy -p causal-service --features defects --all-targets -- -D warnings
 	cargo nextest run --workspace --no-fail-fast
+	cargo nextest run -p causal-service --features defects --no-fail-fast defects::
 	cargo test --workspace --doc --quiet
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
 

@@ -5,8 +5,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::changes::Changes;
 use crate::config::{Environment, Settings};
-use crate::http::{self, Wrap};
+use crate::http;
 use crate::oracle::{self, Order};
 use crate::serve::serve;
 use crate::telemetry;
@@ -43,9 +44,9 @@ enum Command {
 }
 
 /// Runs the command line of this process.
-pub fn main(wrap: Wrap) -> ExitCode {
+pub fn main(changes: Changes) -> ExitCode {
     match Cli::parse().command.unwrap_or(Command::Serve) {
-        Command::Serve => serve_process(wrap),
+        Command::Serve => serve_process(changes),
         Command::Oracle { questions, seed, samples } => {
             print(oracle::write(&Order { questions, seed, samples }).map_err(|why| chain(&why)))
         }
@@ -53,7 +54,7 @@ pub fn main(wrap: Wrap) -> ExitCode {
     }
 }
 
-fn serve_process(wrap: Wrap) -> ExitCode {
+fn serve_process(changes: Changes) -> ExitCode {
     let settings = match Settings::read(&Environment) {
         Ok(settings) => settings,
         Err(problems) => {
@@ -70,7 +71,7 @@ fn serve_process(wrap: Wrap) -> ExitCode {
         .build();
     let served = match runtime {
         Ok(runtime) => {
-            let served = runtime.block_on(serve(settings, wrap)).map_err(|why| chain(&why));
+            let served = runtime.block_on(serve(settings, changes)).map_err(|why| chain(&why));
             // A computation that nobody waits for any more cannot be stopped; the process ends without it.
             runtime.shutdown_background();
             served

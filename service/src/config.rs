@@ -12,6 +12,8 @@ pub use read::{Problem, Problems};
 pub use source::{Environment, Source};
 
 use read::Reader;
+#[cfg(feature = "defects")]
+pub(crate) use read::parse_duration;
 
 /// The default of `COMPUTE_PERMITS` and `WORKERS`.
 const TWO: usize = 2;
@@ -114,7 +116,7 @@ impl Settings {
 }
 
 /// The kernel's name of this machine or container.
-fn host_name() -> String {
+pub(crate) fn host_name() -> String {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     match name.trim() {
         "" => "causal-service".to_owned(),

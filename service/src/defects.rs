@@ -1,173 +1,196 @@
 //! Seeded defects: each makes the service wrong in one way that a test harness should find. Never in a release image.
 //!
-//! They lie around the routes and change nothing inside them, so the code that is released is the code that is tested.
+//! They lie around the routes and behind the migrations and change nothing inside them, so the code that is released
+//! is the code that is tested. One defect is one file and one line of [`KINDS`].
+//!
+//! - `DEFECT`: defects by name, each with a parameter where it has one, separated by commas: `errors:1%,latency:x1.2`.
+//!   Each lies around the ones before it and draws for itself.
+//! - `DEFECT_SEED`: a whole number that fixes the draws of a replica; without it they are others at each start.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+mod double_writes;
+mod draws;
+mod errors;
+mod failing_migration;
+mod kind;
+mod latency;
+mod leak;
+mod lost_writes;
+mod lying_readiness;
+mod parameter;
+mod pause;
+mod refusals;
+mod slow_start;
+mod tail;
+mod write;
+mod wrong_answers;
 
-use axum::Router;
-use axum::body::{Body, to_bytes};
-use axum::extract::{MatchedPath, Request, State};
-use axum::http::header::{CONTENT_LENGTH, LOCATION};
-use axum::http::{Method, StatusCode};
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
-use sqlx::PgPool;
-use uuid::Uuid;
+use std::hash::{BuildHasher, RandomState};
 
-use crate::app::App;
-use crate::config::{Environment, Source};
-use crate::http::ApiError;
+use crate::changes::Changes;
+use crate::config::{Source, host_name};
 
-/// The setting that selects a defect.
+pub use kind::{Kind, Parameter};
+
+use draws::stream;
+
 const SETTING: &str = "DEFECT";
-/// The longest answer that a defect changes.
-const MAX_ANSWER: usize = 1024 * 1024;
+const SEED: &str = "DEFECT_SEED";
 
-/// One defect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Defect {
-    /// Every tenth answer comes 300 ms late.
-    SlowTenth,
-    /// Every fiftieth experiment is acknowledged but not stored.
-    LostWrite,
-    /// Every fifth request is refused at once.
-    Fast503,
-    /// Every hundredth estimate is far off.
-    WrongAnswer,
-    /// Every fiftieth experiment is stored twice.
-    DoubleWrite,
-}
-
-/// All of them, by name.
-pub const DEFECTS: [(&str, Defect); 5] = [
-    ("slow-tenth", Defect::SlowTenth),
-    ("lost-write", Defect::LostWrite),
-    ("fast-503", Defect::Fast503),
-    ("wrong-answer", Defect::WrongAnswer),
-    ("double-write", Defect::DoubleWrite),
+/// All of them.
+pub const KINDS: [&Kind; 11] = [
+    &errors::KIND,
+    &refusals::KIND,
+    &latency::KIND,
+    &tail::KIND,
+    &leak::KIND,
+    &wrong_answers::KIND,
+    &lost_writes::KIND,
+    &double_writes::KIND,
+    &slow_start::KIND,
+    &failing_migration::KIND,
+    &lying_readiness::KIND,
 ];
 
-/// `DEFECT` names no defect.
+/// A setting that selects no defect.
 #[derive(Debug, thiserror::Error)]
-#[error("{SETTING}: {name:?} is no defect; write one of {}", DEFECTS.map(|(name, _)| name).join(", "))]
-pub struct UnknownDefect {
-    name: String,
+pub enum DefectError {
+    /// No defect has this name.
+    #[error("{SETTING}: {0:?} is no defect; write some of these, with commas between them:\n{list}", list = list())]
+    Unknown(String),
+    /// The parameter cannot be used.
+    #[error("{SETTING}: {name}: {wrong}; write {write}")]
+    Parameter {
+        /// The defect.
+        name: &'static str,
+        /// What is wrong.
+        wrong: String,
+        /// What to write instead.
+        write: String,
+    },
+    /// The seed is no number.
+    #[error("{SEED}: {0:?} cannot be read; write a whole number such as 42")]
+    Seed(String),
 }
 
-/// The defect that is asked for; without the setting there is none, which is the control.
-pub fn selected(source: &dyn Source) -> Result<Option<Defect>, UnknownDefect> {
-    let Some(name) = source.get(SETTING).filter(|name| !name.is_empty()) else { return Ok(None) };
-    let found = DEFECTS.iter().find(|(known, _)| *known == name);
-    found.map(|(_, defect)| Some(*defect)).ok_or(UnknownDefect { name })
-}
-
-/// Puts the selected defect around the routes.
-pub fn wrap(routes: Router, app: &Arc<App>) -> Router {
-    let Ok(Some(defect)) = selected(&Environment) else { return routes };
-    tracing::warn!(?defect, "this build has a defect, on purpose");
-    let Ok(pool) = PgPool::connect_lazy(app.settings.database_url.expose()) else { return routes };
-    let seeded = Arc::new(Seeded { defect, pool, count: AtomicU64::new(0) });
-    routes.layer(axum::middleware::from_fn_with_state(seeded, apply))
-}
-
-struct Seeded {
-    defect: Defect,
-    pool: PgPool,
-    count: AtomicU64,
-}
-
-impl Seeded {
-    /// True on every nth call.
-    fn every(&self, nth: u64) -> bool {
-        self.count.fetch_add(1, Ordering::Relaxed) % nth == nth - 1
-    }
-}
-
-async fn apply(State(seeded): State<Arc<Seeded>>, request: Request, next: Next) -> Response {
-    let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
-    let api = route.starts_with("/api/");
-    let asks = route == "/api/v1/interventions/ate";
-    let creates = route == "/api/v1/experiments" && request.method() == Method::POST;
-    if seeded.defect == Defect::Fast503 && api && seeded.every(5) {
-        return ApiError::Overloaded.into_response();
-    }
-    let answer = next.run(request).await;
-    match seeded.defect {
-        Defect::SlowTenth if api && seeded.every(10) => {
-            tokio::time::sleep(Duration::from_millis(300)).await;
-            answer
-        }
-        Defect::LostWrite if creates && seeded.every(50) => {
-            after_write(&seeded, answer, "DELETE FROM experiments WHERE id = $1").await
-        }
-        Defect::DoubleWrite if creates && seeded.every(50) => {
-            let again = "INSERT INTO experiments (id, name, note, query)
-                         SELECT gen_random_uuid(), name, note, query FROM experiments WHERE id = $1";
-            after_write(&seeded, answer, again).await
-        }
-        Defect::WrongAnswer if asks && seeded.every(100) => falsify(answer).await,
-        _ => answer,
-    }
-}
-
-/// Does something to the experiment that the answer acknowledges.
-async fn after_write(seeded: &Seeded, answer: Response, statement: &'static str) -> Response {
-    let location = answer.headers().get(LOCATION).and_then(|at| at.to_str().ok());
-    let id = location.and_then(|at| at.rsplit('/').next()).and_then(|id| Uuid::try_parse(id).ok());
-    if let Some(id) = id
-        && let Err(error) = sqlx::query(statement).bind(id).execute(&seeded.pool).await
-    {
-        tracing::warn!(error = &error as &dyn std::error::Error, "a defect did not come about");
-    }
-    answer
-}
-
-/// Moves the estimate and its interval by a lot.
-async fn falsify(answer: Response) -> Response {
-    if answer.status() != StatusCode::OK {
-        return answer;
-    }
-    let (mut head, body) = answer.into_parts();
-    let Ok(bytes) = to_bytes(body, MAX_ANSWER).await else { return ApiError::Internal.into_response() };
-    let Ok(mut value) = serde_json::from_slice::<serde_json::Value>(&bytes) else {
-        return Response::from_parts(head, Body::from(bytes));
+/// The defects that are asked for; without the setting there is none, which is the control.
+pub fn read(source: &dyn Source) -> Result<Changes, DefectError> {
+    let get = |name| source.get(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
+    let mut changes = Changes::default();
+    let Some(asked) = get(SETTING) else { return Ok(changes) };
+    let seed = match get(SEED) {
+        Some(text) => text.parse().map_err(|_| DefectError::Seed(text))?,
+        None => RandomState::new().hash_one(0),
     };
-    let estimate = value["estimate"].as_f64().unwrap_or_default();
-    let off = 10.0 + 2.0 * estimate.abs();
-    value["estimate"] = (estimate + off).into();
-    for at in 0..2 {
-        let bound = value["confidence_interval"][at].as_f64().unwrap_or_default();
-        value["confidence_interval"][at] = (bound + off).into();
+    let replica = get("REPLICA").unwrap_or_else(host_name);
+    for (at, one) in asked.split(',').enumerate() {
+        let (name, parameter) = match one.trim().split_once(':') {
+            Some((name, parameter)) => (name, Some(parameter)),
+            None => (one.trim(), None),
+        };
+        let found = KINDS.iter().find(|kind| kind.name == name);
+        let kind = found.ok_or_else(|| DefectError::Unknown(name.to_owned()))?;
+        // Replicas, and defects of one replica, must not fail in step.
+        kind.seed(parameter, stream(seed, &format!("{replica}/{at}")), &mut changes)?;
     }
-    head.headers.remove(CONTENT_LENGTH);
-    Response::from_parts(head, Body::from(value.to_string()))
+    changes.routes.push(Box::new(move |routes, _| {
+        tracing::warn!(defects = asked, seed, "this build has defects, on purpose");
+        routes
+    }));
+    Ok(changes)
+}
+
+/// Every defect with its parameter, for people.
+fn list() -> String {
+    KINDS.map(|kind| format!("  {:<20} {}", kind.example(), kind.about)).join("\n")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeMap;
+    use std::collections::{BTreeMap, BTreeSet};
 
-    fn ask(name: &str) -> Result<Option<Defect>, UnknownDefect> {
-        selected(&BTreeMap::from([(SETTING.to_owned(), name.to_owned())]))
+    fn ask(text: &str) -> Result<Changes, DefectError> {
+        read(&BTreeMap::from([(SETTING.to_owned(), text.to_owned())]))
+    }
+
+    fn refused(text: &str) -> String {
+        ask(text).map(drop).unwrap_err().to_string()
     }
 
     #[test]
-    fn a_defect_is_selected_by_its_name_and_a_misspelt_one_is_refused() {
-        for (name, defect) in DEFECTS {
-            assert_eq!(ask(name).unwrap(), Some(defect));
+    fn every_defect_is_asked_for_by_its_name_alone_and_by_its_example() {
+        for kind in KINDS {
+            for text in [kind.name.to_owned(), kind.example()] {
+                let changes = ask(&text).unwrap();
+                assert!(changes.routes.len() + changes.migrations.len() >= 2, "{text} changes nothing");
+            }
         }
-        assert_eq!(ask("").unwrap(), None);
-        assert!(ask("slow-tent").unwrap_err().to_string().contains("slow-tenth"));
+        let names: BTreeSet<_> = KINDS.iter().map(|kind| kind.name).collect();
+        assert_eq!(names.len(), KINDS.len());
     }
 
-    #[tokio::test]
-    async fn a_falsified_answer_is_far_off_and_still_well_formed() {
-        let answer = Response::new(Body::from(r#"{"estimate":1.0,"confidence_interval":[0.5,1.5]}"#));
-        let bytes = to_bytes(falsify(answer).await.into_body(), 1000).await.unwrap();
-        let value: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
-        assert_eq!(value, serde_json::json!({"estimate": 13.0, "confidence_interval": [12.5, 13.5]}));
+    #[test]
+    fn every_defect_is_in_the_documentation() {
+        let docs = include_str!("../../docs/defects.md");
+        for kind in KINDS {
+            let form = kind.parameter.as_ref().map_or("none", |parameter| parameter.form);
+            let row = format!("| `{}` | {form} |", kind.example());
+            assert!(docs.contains(&row), "docs/defects.md has no row that begins with {row}");
+        }
+    }
+
+    #[test]
+    fn without_the_setting_nothing_is_changed() {
+        let changes = ask(" ").unwrap();
+        assert!(changes.routes.is_empty() && changes.migrations.is_empty());
+    }
+
+    #[test]
+    fn several_are_asked_for_with_commas() {
+        assert_eq!(ask("errors:0.5%, errors:0.5%,leak").unwrap().routes.len(), 4);
+    }
+
+    #[test]
+    fn a_misspelt_name_is_refused_with_the_list_of_what_exists() {
+        let told = refused("leak,eror:1%");
+        assert!(told.contains("\"eror\""), "{told}");
+        for kind in KINDS {
+            assert!(told.contains(&kind.example()) && told.contains(kind.about), "{told}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_parameter_is_refused_with_what_to_write() {
+        for text in [
+            "errors:1",
+            "errors:0%",
+            "errors:101%",
+            "errors:",
+            "errors:NaN%",
+            "latency:1.2",
+            "latency:x1",
+            "latency:x0.5",
+            "latency:+10",
+            "latency:+0ms",
+            "tail:x4@",
+            "tail:x4@2",
+            "leak:64",
+            "leak:0B",
+            "slow-start:20",
+            "lying-readiness:200",
+            "failing-migration:1",
+        ] {
+            let told = refused(text);
+            let (name, parameter) = text.split_once(':').unwrap();
+            assert!(told.starts_with(&format!("DEFECT: {name}: ")), "{told}");
+            assert!(told.contains(&format!("{parameter:?}")) && told.contains("; write "), "{told}");
+        }
+    }
+
+    #[test]
+    fn a_seed_that_is_no_number_is_refused() {
+        let settings = [("DEFECT", "errors"), ("DEFECT_SEED", "x")];
+        let told = read(&BTreeMap::from(settings.map(|(k, v)| (k.to_owned(), v.to_owned())))).map(drop);
+        assert!(told.unwrap_err().to_string().starts_with("DEFECT_SEED: \"x\""));
     }
 }

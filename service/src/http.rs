@@ -18,6 +18,7 @@ use axum::response::IntoResponse;
 use axum::routing::{get, post};
 
 use crate::app::App;
+use crate::changes::Around;
 
 pub use error::{ApiError, ErrorBody, ErrorDetail};
 pub use openapi::document;
@@ -35,11 +36,8 @@ pub const ROUTES: [&str; 9] = [
     "/openapi.json",
 ];
 
-/// A change to the routes, inside the guard. The service itself makes none.
-pub type Wrap = fn(Router, &Arc<App>) -> Router;
-
-/// The API with its guard around it.
-pub fn api(app: &Arc<App>, wrap: Wrap) -> Router {
+/// The API with the changes of another build and the guard around it.
+pub fn api(app: &Arc<App>, changes: Vec<Around>) -> Router {
     let routes = Router::new()
         .route("/api/v1/interventions/ate", post(ate::estimate))
         .route("/api/v1/experiments", post(experiments::create).get(experiments::list))
@@ -56,7 +54,8 @@ pub fn api(app: &Arc<App>, wrap: Wrap) -> Router {
         .fallback(|| async { ApiError::NoRoute })
         .method_not_allowed_fallback(|| async { ApiError::NoMethod })
         .with_state(Arc::clone(app));
-    wrap(routes, app).layer(axum::middleware::from_fn_with_state(Arc::clone(app), guard::guard))
+    let routes = changes.into_iter().fold(routes, |routes, around| around(routes, app));
+    routes.layer(axum::middleware::from_fn_with_state(Arc::clone(app), guard::guard))
 }
 
 /// The metrics, on a listener of their own.

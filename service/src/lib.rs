@@ -9,6 +9,7 @@
 //! - [`compute`]: questions to the engine, off the serving threads.
 //! - [`cache`]: answers in Redis. [`store`]: experiments and runs in PostgreSQL. [`breaker`]: for both.
 //! - [`jobs`]: the worker that computes runs under a lease.
+//! - [`changes`]: what another build changes: the defects of a build for tests, and nothing in a release.
 //! - [`telemetry`]: logs and metrics.
 //! - [`oracle`]: questions with known answers, as data. [`cli`]: the command line.
 //!
@@ -24,6 +25,7 @@ pub mod answer;
 pub mod app;
 pub mod breaker;
 pub mod cache;
+pub mod changes;
 pub mod cli;
 pub mod compute;
 pub mod config;
@@ -35,6 +37,7 @@ pub mod jobs;
 pub mod lifecycle;
 pub mod oracle;
 pub mod question;
+mod random;
 pub mod serve;
 pub mod store;
 pub mod telemetry;

@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use causal_service::changes::Changes;
+
 fn main() -> ExitCode {
-    causal_service::cli::main(|routes, _| routes)
+    causal_service::cli::main(Changes::default())
 }

@@ -7,14 +7,18 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::serve::ListenerExt;
+use sqlx::migrate::{MigrateError, Migration};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinHandle;
 
 use crate::app::{App, AppError};
+use crate::changes::Changes;
 use crate::config::Settings;
-use crate::http::{self, Wrap};
+use crate::http;
 use crate::jobs;
 use crate::lifecycle::Phase;
+use crate::store::is_refused;
 
 /// Pause between two attempts to migrate.
 const MIGRATE_AGAIN: Duration = Duration::from_millis(500);
@@ -39,20 +43,27 @@ pub enum ServeError {
     /// Signals cannot be caught.
     #[error("cannot catch signals")]
     Signal(#[source] std::io::Error),
+    /// A migration cannot be done; the schema is as it was before that migration.
+    // Its own text tells the cause.
+    #[error("the database refused to be migrated: {0}")]
+    Migration(MigrateError),
 }
 
-/// Serves until a signal, drains, and returns.
-pub async fn serve(settings: Settings, wrap: Wrap) -> Result<(), ServeError> {
+/// Serves until a signal, drains, and returns. Ends early when the database refuses to be migrated.
+pub async fn serve(settings: Settings, changes: Changes) -> Result<(), ServeError> {
     let stop = stop_signal().map_err(ServeError::Signal)?;
     let app = Arc::new(App::new(settings)?);
     let api = listen(SocketAddr::new(app.settings.host, app.settings.port)).await?;
     let metrics = listen(SocketAddr::new(app.settings.host, app.settings.metrics_port)).await?;
     announce(&app, &api, &metrics);
-    let migration = tokio::spawn(migrate(Arc::clone(&app)));
+    let mut migration = tokio::spawn(migrate(Arc::clone(&app), changes.migrations));
     let worker = tokio::spawn(jobs::work(Arc::clone(&app)));
     let scrapes = tokio::spawn(axum::serve(metrics, http::metrics(&app)).into_future());
-    let requests = http::api(&app, wrap);
-    tokio::join!(accept(&app, api, requests), drain(&app, stop));
+    let requests = http::api(&app, changes.routes);
+    let served = tokio::select! {
+        _ = async { tokio::join!(accept(&app, api, requests), drain(&app, stop)) } => Ok(()),
+        why = refused(&mut migration) => Err(ServeError::Migration(why)),
+    };
     app.life.advance(Phase::Stopping);
     migration.abort();
     if tokio::time::timeout(LAST, worker).await.is_err() {
@@ -61,7 +72,7 @@ pub async fn serve(settings: Settings, wrap: Wrap) -> Result<(), ServeError> {
     app.store.close().await;
     scrapes.abort();
     tracing::info!("stopped");
-    Ok(())
+    served
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, ServeError> {
@@ -86,14 +97,26 @@ fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
     })
 }
 
-/// Tries until the schema is there; only then is the replica ready.
-async fn migrate(app: Arc<App>) {
-    while let Err(why) = app.store.migrate().await {
+/// Tries until the schema is there; only then is the replica ready. An outage passes; a refusal does not.
+async fn migrate(app: Arc<App>, further: Vec<Migration>) -> Result<(), MigrateError> {
+    while let Err(why) = app.store.migrate(&further).await {
+        if is_refused(&why) {
+            return Err(why);
+        }
         tracing::warn!(error = &why as &dyn std::error::Error, "the database was not migrated; trying again");
         tokio::time::sleep(MIGRATE_AGAIN).await;
     }
     app.life.migrated();
     tracing::info!("the database is migrated");
+    Ok(())
+}
+
+/// Returns only when the database refused.
+async fn refused(migration: &mut JoinHandle<Result<(), MigrateError>>) -> MigrateError {
+    match migration.await {
+        Ok(Err(why)) => why,
+        _ => std::future::pending().await,
+    }
 }
 
 /// Serves until time is up, or until all connections have ended after draining began.

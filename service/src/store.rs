@@ -8,6 +8,7 @@ use std::future::Future;
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
+use sqlx::migrate::{MigrateError, Migration};
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, PgPool, Postgres};
@@ -16,7 +17,7 @@ use tokio::time::error::Elapsed;
 use crate::breaker::Breaker;
 use crate::config::Settings;
 
-pub use error::StoreError;
+pub use error::{StoreError, is_refused};
 pub use experiments::{Created, IdempotencyKey, Listing};
 pub use runs::{Job, Started};
 
@@ -62,9 +63,11 @@ impl Store {
     }
 
     /// Brings the schema up to date. Replicas may do so at once: the database's advisory lock lets one go first.
-    pub async fn migrate(&self) -> Result<(), sqlx::migrate::MigrateError> {
+    pub async fn migrate(&self, further: &[Migration]) -> Result<(), MigrateError> {
+        let mut migrations = sqlx::migrate!();
+        migrations.migrations.to_mut().extend_from_slice(further);
         // A newer replica may have migrated further; an older one must still be able to start.
-        sqlx::migrate!().set_ignore_missing(true).run(&self.pool).await
+        migrations.set_ignore_missing(true).run(&self.pool).await
     }
 
     /// Closes the connections, for a little while politely.

@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use gauntlet_core::{name::Name, system::System, yaml::one_of};
 
-/// One change: `service.program=PATH`, `service.replicas=2`, `service.settings.DEFECT=slow-tenth`.
+/// One change: `service.program=PATH`, `service.replicas=2`, `service.settings.DEFECT=errors:1%`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Set {
     component: Name,

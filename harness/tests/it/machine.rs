@@ -59,32 +59,32 @@ fn a_service_without_defects_passes_and_a_replay_says_the_same() {
 }
 
 #[test]
-fn three_hundred_milliseconds_on_every_tenth_answer_miss_the_latency_objective() {
-    let missed = missed("slow-tenth");
+fn three_hundred_milliseconds_on_the_slowest_tenth_miss_the_latency_objective() {
+    let missed = missed("tail:+300ms@10%");
     assert!(missed.iter().any(|what| what.starts_with("p95")), "{missed:?}");
     assert!(!missed.iter().any(|what| what.contains("lost")), "{missed:?}");
 }
 
 #[test]
 fn a_lost_write_is_found_after_the_run() {
-    assert_eq!(missed("lost-write"), ["no-lost-write"]);
+    assert_eq!(missed("lost-writes:2%"), ["no-lost-write"]);
 }
 
 #[test]
 fn fast_refusals_are_errors_and_no_throughput() {
-    let missed = missed("fast-503");
+    let missed = missed("refusals:20%");
     assert!(missed.iter().any(|what| what.starts_with("errors")), "{missed:?}");
 }
 
 #[test]
 fn a_wrong_answer_is_found() {
-    let missed = missed("wrong-answer");
+    let missed = missed("wrong-answers:1%");
     assert!(missed.contains(&"right-answers".to_owned()), "{missed:?}");
 }
 
 #[test]
 fn a_write_that_is_stored_twice_is_found() {
-    assert_eq!(missed("double-write"), ["no-duplicate"]);
+    assert_eq!(missed("double-writes:2%"), ["no-duplicate"]);
 }
 
 #[test]
@@ -322,7 +322,7 @@ fn a_rollout_that_completes_to_a_bad_version_is_missed_by_its_users() {
     let stage = Stage::new();
     let system = std::fs::read_to_string(root().join("deploy/system.yml")).unwrap();
     let program = root().join("target/release/causal-service-defects");
-    let bad = format!("v2: {{ program: {}, settings: {{ DEFECT: fast-503 }} }}", program.display());
+    let bad = format!("v2: {{ program: {}, settings: {{ DEFECT: \"refusals:20%\" }} }}", program.display());
     let good = "v2: { settings: { VERSION: v2 } }";
     assert!(system.contains(good), "{good}");
     // The file stands elsewhere: what it names beside itself is named from the root.

@@ -154,7 +154,7 @@ fn duration_hint(example: &str) -> String {
 }
 
 /// Reads a number with its unit. A bare number is refused: nobody knows whether it means seconds.
-fn parse_duration(text: &str) -> Result<Duration, &'static str> {
+pub(crate) fn parse_duration(text: &str) -> Result<Duration, &'static str> {
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
     let number: u64 = number.parse().map_err(|_| "is not a whole number with a unit")?;

@@ -1,5 +1,7 @@
 //! Why the store could not do what was asked.
 
+use sqlx::migrate::MigrateError;
+
 /// A failure of the store. After any of them a write may or may not have happened, so it is never acknowledged.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -50,12 +52,21 @@ impl From<sqlx::Error> for StoreError {
             "57P01" | "57P02" | "57P03" | "57P05" => Self::Connection(why),
             // No table yet: the first migration is still to come.
             "42P01" => Self::Unavailable(why),
-            code if code.starts_with("22") || code.starts_with("23") || code.starts_with("42") => {
-                Self::Refused(why)
-            }
+            code if is_mistake(code) => Self::Refused(why),
             _ => Self::Unavailable(why),
         }
     }
+}
+
+/// Whether PostgreSQL said no to what a migration does, so that trying again cannot help.
+pub fn is_refused(why: &MigrateError) -> bool {
+    let MigrateError::ExecuteMigration(sqlx::Error::Database(told), _) = why else { return false };
+    is_mistake(&told.code().unwrap_or_default())
+}
+
+/// Classes of errors that lie in the statement: wrong data, a broken constraint, a wrong name or no right to it.
+fn is_mistake(code: &str) -> bool {
+    ["22", "23", "42"].iter().any(|class| code.starts_with(class))
 }
 
 #[cfg(test)]

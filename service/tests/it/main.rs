@@ -12,5 +12,6 @@ mod openapi;
 mod outage;
 mod process;
 mod runs;
+mod secret;
 mod settings;
 mod world;

@@ -39,3 +39,13 @@ fn the_oracle_needs_no_settings_and_counts_its_questions() {
     assert_eq!(questions[0]["samples"], 50);
     assert!(questions[0]["truth"].is_f64() && questions[0]["tolerance"].is_f64());
 }
+
+#[test]
+fn defects_are_in_no_build_that_was_not_asked_for_them() {
+    if cfg!(feature = "defects") {
+        return;
+    }
+    let binary = std::fs::read(env!("CARGO_BIN_EXE_causal-service")).expect("the binary");
+    let holds = |text: &str| binary.windows(text.len()).any(|part| part == text.as_bytes());
+    assert!(holds("DATABASE_TIMEOUT") && !holds("DEFECT_SEED") && !holds("lying-readiness"));
+}

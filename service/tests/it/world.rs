@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -93,6 +94,28 @@ impl World {
         .await;
     }
 
+    /// A user that needs a password, and how to connect with some password.
+    pub(crate) async fn user_with_password(&self, name: &str, right: &str) -> impl Fn(&str) -> String {
+        let rules = self.data().join("pg_hba.conf");
+        let others = std::fs::read_to_string(&rules).expect("the rules of who may connect");
+        let first = format!("host all {name} 127.0.0.1/32 scram-sha-256\n");
+        std::fs::write(&rules, first + &others).expect("written");
+        self.sql(&format!("CREATE USER {name} SUPERUSER PASSWORD '{right}'")).await;
+        self.sql("SELECT pg_reload_conf()").await;
+        let (name, port) = (name.to_owned(), self.postgres_port);
+        move |password| format!("postgres://{name}:{password}@127.0.0.1:{port}/postgres")
+    }
+
+    /// The rows' first column, as text, one a line.
+    pub(crate) async fn sql(&self, statement: &str) -> String {
+        let connected = <sqlx::PgConnection as sqlx::Connection>::connect(&self.database_url()).await;
+        let mut connection = connected.expect("a connection");
+        let statement = sqlx::raw_sql(sqlx::AssertSqlSafe(statement.to_owned()));
+        let rows = statement.fetch_all(&mut connection).await.expect("rows");
+        let first = |row| sqlx::Row::try_get::<String, _>(row, 0).unwrap_or_default();
+        rows.iter().map(first).collect::<Vec<_>>().join("\n")
+    }
+
     pub(crate) fn database_url(&self) -> String {
         format!("postgres://gauntlet@127.0.0.1:{}/postgres", self.postgres_port)
     }
@@ -135,22 +158,26 @@ impl World {
     /// Starts another build of the service.
     pub(crate) fn start_binary(&self, binary: &str, name: &str, settings: &[(&str, &str)]) -> Replica {
         let mut command = command(binary);
-        command.env_clear().stdout(Stdio::piped());
+        command.env_clear().stdout(Stdio::piped()).stderr(Stdio::piped());
         command.envs([("HOST", "127.0.0.1"), ("PORT", "0"), ("METRICS_PORT", "0"), ("REPLICA", name)]);
         command.envs([("DATABASE_URL", self.database_url()), ("REDIS_URL", self.redis_url())]);
         command.envs([("DRAIN_DELAY", "300ms")]).envs(settings.iter().copied());
         let mut process = Process::spawn(&mut command);
         let out = process.child().stdout.take().expect("piped");
+        let log = Log::default();
+        log.keep(BufReader::new(process.child().stderr.take().expect("piped")).lines());
         let mut lines = BufReader::new(out).lines();
         let listening = lines.by_ref().find_map(|line| {
-            let line: Value = serde_json::from_str(&line.expect("a line")).expect("JSON");
+            let line = line.expect("a line");
+            log.push(&line);
+            let line: Value = serde_json::from_str(&line).expect("JSON");
             (line["message"] == "listening").then_some(line)
         });
         let listening = listening.unwrap_or_else(|| panic!("{name} did not start"));
-        // The pipe must not fill up.
-        std::thread::spawn(move || lines.for_each(drop));
+        log.keep(lines);
         let port = |name: &str| listening[name].as_u64().expect("a port") as u16;
-        Replica { process, port: port("port"), metrics_port: port("metrics_port"), client: Client::new() }
+        let (port, metrics_port) = (port("port"), port("metrics_port"));
+        Replica { process, port, metrics_port, client: Client::new(), log }
     }
 
     /// Starts a replica and waits until it is ready.
@@ -167,6 +194,24 @@ pub(crate) struct Replica {
     pub(crate) port: u16,
     metrics_port: u16,
     client: Client,
+    log: Log,
+}
+
+/// What a process wrote. Read all the time, because the pipes must not fill up.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<String>>);
+
+impl Log {
+    fn push(&self, line: &str) {
+        let mut text = self.0.lock().expect("no writer panicked");
+        text.push_str(line);
+        text.push('\n');
+    }
+
+    fn keep(&self, lines: impl Iterator<Item = std::io::Result<String>> + Send + 'static) {
+        let log = self.clone();
+        std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| log.push(&line)));
+    }
 }
 
 impl Replica {
@@ -205,6 +250,16 @@ impl Replica {
 
     pub(crate) async fn put(&self, path: &str, body: &Value) -> Reply {
         self.send("PUT", path, &[], Some(body.to_string())).await
+    }
+
+    /// All that it wrote so far.
+    pub(crate) fn log(&self) -> String {
+        self.log.0.lock().expect("no writer panicked").clone()
+    }
+
+    /// Waits until it has written something.
+    pub(crate) async fn says(&self, what: &str) {
+        eventually(what, || async { self.log().contains(what).then_some(()) }).await;
     }
 
     pub(crate) async fn is_ready(&self) {
