@@ -148,6 +148,18 @@ fn too_few_requests_within_the_time_are_inconclusive() {
 }
 
 #[test]
+fn a_tail_that_is_not_bounded_yet_is_not_promoted() {
+    let p99 = Config::default().latency.split_off(2);
+    let config =
+        || Config { errors: None, wrong_answers: None, latency: p99.clone(), least_seconds: 1, ..quick() };
+    let early = rollout(config(), GOOD, GOOD, 3);
+    let tail = found(&early, "p99");
+    assert_eq!((early.decision(), tail.standing), (Decision::GoOn, Standing::Open), "{tail:?}");
+    assert!(tail.interval.1.is_infinite() && tail.samples.0 > 200, "{tail:?}");
+    assert_eq!(rollout(config(), GOOD, GOOD, 280).decision(), Decision::Promote);
+}
+
+#[test]
 fn a_significant_nothing_does_not_roll_back() {
     let little = Version { slower: 1.03, ..GOOD };
     let judge = rollout(Config::default(), GOOD, little, 600);
