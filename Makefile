@@ -73,3 +73,7 @@ load-truth: toolchain ## Compares the generator's percentiles with the analytic 
 .PHONY: fuzz
 fuzz: packages build ## Fuzzes the service from its OpenAPI document with schemathesis
 	SERVICE=$(SERVICE) service/tests/fuzz.sh
+
+.PHONY: evaluate-canary
+evaluate-canary: toolchain ## Grades the canary's judge on simulated streams; prints the tables of docs/canary.md
+	cargo run --release -p gauntlet-core --example evaluate_canary docs

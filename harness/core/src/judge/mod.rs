@@ -18,6 +18,7 @@ use crate::{
 };
 
 mod bound;
+pub mod canary;
 mod connections;
 mod course;
 mod coverage;
