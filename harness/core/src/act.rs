@@ -5,7 +5,10 @@ use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{name::Name, system::Changes};
+use crate::{
+    name::Name,
+    system::{Changes, Shares},
+};
 
 /// One change to the system. A closed set: a new one changes every target.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,6 +46,13 @@ pub enum Act {
         unit: Unit,
         /// How many.
         replicas: u16,
+    },
+    /// Splits a component's traffic between it and its sets.
+    Weigh {
+        /// The component, as a unit.
+        unit: Unit,
+        /// What each set gets; the rest is the component's own.
+        shares: Shares,
     },
     /// Runs a program at the place of a replica, in its environment, to its end. It is done when the program ended well
     /// (exit code 0). For drills and hooks: nobody can read what would take it back.
@@ -156,6 +166,8 @@ pub enum Ability {
     Scale,
     /// Open connections from the place of a component.
     Probe,
+    /// Split a component's traffic between it and its sets.
+    Weigh,
     /// Run programs at the place of a replica.
     Exec,
 }
@@ -206,9 +218,17 @@ impl Act {
     /// The unit that this act changes: two steps never hold one unit at the same time.
     pub fn unit(&self) -> &Unit {
         match self {
-            Act::Start { unit } | Act::Configure { unit, .. } | Act::Scale { unit, .. } => unit,
+            Act::Start { unit }
+            | Act::Configure { unit, .. }
+            | Act::Scale { unit, .. }
+            | Act::Weigh { unit, .. } => unit,
             Act::Stop { at } | Act::Signal { at, .. } | Act::Exec { at, .. } => &at.unit,
         }
+    }
+
+    /// Whether what it asks for may be so already, and then changes nothing.
+    pub fn may_be_idle(&self) -> bool {
+        matches!(self, Self::Start { .. } | Self::Configure { .. } | Self::Scale { .. } | Self::Weigh { .. })
     }
 
     /// What a target must be able to do for it.
@@ -222,6 +242,7 @@ impl Act {
             Act::Signal { signal: Signal::Pause | Signal::Resume, .. } => Ability::Pause,
             Act::Configure { .. } => Ability::Configure,
             Act::Scale { .. } => Ability::Scale,
+            Act::Weigh { .. } => Ability::Weigh,
             Act::Exec { .. } => Ability::Exec,
         }
     }
@@ -255,6 +276,7 @@ impl fmt::Display for Act {
             Act::Signal { at, signal } => write!(f, "{signal} {at}"),
             Act::Configure { unit, revision } => write!(f, "configure {unit} as {}", revision.name),
             Act::Scale { unit, replicas } => write!(f, "scale {unit} to {replicas}"),
+            Act::Weigh { unit, shares } => write!(f, "weigh {unit}: {shares}"),
             Act::Exec { at, program } => write!(f, "run {program} at {at}"),
         }
     }

@@ -44,6 +44,11 @@ pub enum Query {
         /// A statement that answers one value.
         statement: String,
     },
+    /// How a component's traffic is split: what each set gets (`service-canary 5%`), or `no set`.
+    Shares {
+        /// The component as a whole.
+        at: Place,
+    },
     /// How many replicas of a component run.
     Replicas {
         /// The component as a whole.
@@ -87,6 +92,7 @@ impl Query {
             | Self::Ready { at }
             | Self::Way { at }
             | Self::Revision { at }
+            | Self::Shares { at }
             | Self::Replicas { at } => at,
             Self::Sql { at, .. } | Self::Reach { at, .. } => at,
         }
@@ -123,6 +129,7 @@ impl fmt::Display for Query {
             Query::Ready { at } => write!(f, "readiness of {at}"),
             Query::Way { at } => write!(f, "the users' way to {at}"),
             Query::Revision { at } => write!(f, "revision of {at}"),
+            Query::Shares { at } => write!(f, "shares of {at}"),
             Query::Replicas { at } => write!(f, "replicas of {at}"),
             Query::Reach { at, .. } => write!(f, "reach of the {at}"),
             Query::Sql { at, statement } => write!(f, "`{statement}` at {at}"),

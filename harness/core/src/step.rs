@@ -50,6 +50,8 @@ pub enum Begin {
 pub enum End {
     /// Undone so long after it was entered: a fault.
     After(Duration),
+    /// The track waits so long for a judge, which may let it go on or unwind it at any time. Undone as `track` is.
+    Gate(Duration),
     /// Undone when its track ends, well or badly: set-up.
     Track,
     /// Undone only when its track fails: a rollout. What is kept stays in the ledger, so that the run's end, a crash and

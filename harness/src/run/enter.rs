@@ -108,7 +108,7 @@ fn pinned(proof: &Proof, acts: &[Act]) -> Proof {
 
 fn place(act: &Act) -> Option<&Place> {
     match act {
-        Act::Start { .. } | Act::Configure { .. } | Act::Scale { .. } => None,
+        Act::Start { .. } | Act::Configure { .. } | Act::Scale { .. } | Act::Weigh { .. } => None,
         Act::Stop { at } | Act::Signal { at, .. } | Act::Exec { at, .. } => Some(at),
     }
 }

@@ -151,6 +151,7 @@ fn ended(act: &Act) -> Option<&Unit> {
         | Act::Signal { .. }
         | Act::Configure { .. }
         | Act::Scale { .. }
+        | Act::Weigh { .. }
         | Act::Exec { .. } => None,
     }
 }

@@ -10,6 +10,7 @@ use gauntlet_core::{judge::Verdict, outcome::Outcome};
 
 pub mod enter;
 pub mod faults;
+pub mod gates;
 mod guard;
 pub mod heal;
 mod janitor;

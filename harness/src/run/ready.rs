@@ -10,7 +10,7 @@ use std::{
 use gauntlet_core::{
     act::Ability,
     name::Name,
-    plan::{Known, Plan, plan},
+    plan::{Known, Plan, plan, with_sets},
     scenario,
     system::{self, System},
     yaml::{self, Book, Mistake, Places},
@@ -85,6 +85,7 @@ pub fn ready(file: &Path, options: &Options) -> Result<Ready, BadScenario> {
         may_be_loaded(endpoint, options)?;
         kube.endpoint.clone_from(endpoint);
     }
+    let system = with_sets(system, &said);
     let alone = options.endpoint.as_ref().filter(|_| reached.is_none());
     let known = Known {
         system: &system,

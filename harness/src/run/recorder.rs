@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    sync::{Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -10,6 +10,7 @@ use gauntlet_core::evidence::{Event, Request, Sample, What};
 
 use super::{
     faults::chain,
+    gates::Gates,
     screen::Screen,
     stop::{Early, Stop},
     world::Tell,
@@ -26,13 +27,26 @@ pub(super) struct Recorder {
     screen: Mutex<Option<Screen<Console>>>,
     stop: Stop,
     broken: OnceLock<String>,
+    gates: Arc<Gates>,
 }
 
 impl Recorder {
     /// Starts the run's clock.
-    pub(super) fn new(journal: Journal, console: Console, stop: Stop) -> io::Result<Self> {
+    pub(super) fn new(journal: Journal, console: Console, gates: Gates, stop: Stop) -> io::Result<Self> {
         let screen = Mutex::new(Some(Screen::new(console)?));
-        Ok(Self { began: Instant::now(), journal, screen, stop, broken: OnceLock::new() })
+        Ok(Self {
+            began: Instant::now(),
+            journal,
+            screen,
+            stop,
+            broken: OnceLock::new(),
+            gates: Arc::new(gates),
+        })
+    }
+
+    /// The judges that are asked in mid-run: they see what the journal gets.
+    pub(super) fn gates(&self) -> Arc<Gates> {
+        self.gates.clone()
     }
 
     /// Microseconds since the run began.
@@ -49,6 +63,7 @@ impl Recorder {
     /// Appends requests, and counts them on the console.
     pub(super) fn rows(&self, rows: Vec<Request>) {
         let shown = rows.clone();
+        self.gates.rows(&shown);
         self.show(move |console| console.rows(&shown));
         let written = self.journal.rows(rows);
         self.note(written);
@@ -94,6 +109,7 @@ impl Tell for Recorder {
         let event = Event { at_us: self.now_us(), what };
         let written = self.journal.event(&event);
         self.note(written);
+        self.gates.event(&event);
         self.show(move |console| console.event(&event));
     }
 }

@@ -1,22 +1,25 @@
-//! The tracks of rollouts. One that completes is kept: its receipt stays in the ledger until the run's end. One that does
+//! The tracks of rollouts. A judge may be asked in the middle. One that completes is kept: its receipt stays in the ledger until the run's end. One that does
 //! not complete is taken back at once, and the run goes on: that is a finding about the component, with all its evidence.
+
+use std::{collections::BTreeSet, sync::Arc};
 
 use gauntlet_core::{
     evidence::{TroubleKind, What},
     plan::RolloutPlan,
-    step::{Begin, StepId},
+    step::{Begin, End, StepId},
 };
 use tokio::time::Instant;
 
 use super::{
     enter::{NotEntered, enter},
     faults::{chain, failed, undo},
+    gates::Gates,
     stop::Stop,
     world::World,
 };
 
 /// Runs one rollout's track. When the run ends early, what is in the ledger is the run's end to undo.
-pub async fn track(rollout: RolloutPlan, zero: Instant, world: World, stop: Stop) {
+pub async fn track(rollout: RolloutPlan, zero: Instant, world: World, gates: Arc<Gates>, stop: Stop) {
     let mut entered: Vec<StepId> = vec![];
     for step in &rollout.track.steps {
         let begins = match step.begin {
@@ -43,5 +46,15 @@ pub async fn track(rollout: RolloutPlan, zero: Instant, world: World, stop: Stop
                 return undo(&mut entered, &world).await;
             }
         }
+        match gates.pass(&rollout, step, zero, &world, &stop).await {
+            Some(true) => {}
+            Some(false) => return undo(&mut entered, &world).await,
+            None => return,
+        }
     }
+    // What was there for the rollout only.
+    let kept = rollout.track.steps.iter().filter(|step| step.end == End::Keep);
+    let kept: BTreeSet<&StepId> = kept.map(|step| &step.id).collect();
+    entered.retain(|step| !kept.contains(step));
+    undo(&mut entered, &world).await;
 }

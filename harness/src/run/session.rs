@@ -19,6 +19,7 @@ use super::{
     Done, Options,
     enter::{NotEntered, enter},
     faults::chain,
+    gates::Gates,
     guard::{Guard, NotBegun},
     heal::unwind,
     load::Load,
@@ -133,7 +134,7 @@ async fn guarded(
     let run = &record.run;
     let journal = Journal::create(&record.journal).map_err(|error| io::Error::other(chain(&error)))?;
     let console = Console::new(&ready.plan, io::stdout(), options.style);
-    let recorder = Arc::new(Recorder::new(journal, console, stop.clone())?);
+    let recorder = Arc::new(Recorder::new(journal, console, Gates::of(&ready.plan), stop.clone())?);
     let (doors, tempo) = takeover::doors(&record).await?;
     let world = World::of(&doors, recorder.clone(), tempo);
     let began = Began {

@@ -38,7 +38,7 @@ pub(super) async fn play(
         beside.spawn(faults::track(fault, zero, world.clone(), stop.clone()));
     }
     for rollout in plan.rollouts.clone() {
-        beside.spawn(rollouts::track(rollout, zero, world.clone(), stop.clone()));
+        beside.spawn(rollouts::track(rollout, zero, world.clone(), recorder.gates(), stop.clone()));
     }
     load.record(plan.load.lasts, recorder, stop).await;
     beside.join_all().await;

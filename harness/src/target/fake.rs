@@ -14,7 +14,7 @@ use gauntlet_core::{
     proof::{Query, Reading},
     receipt::{Prepared, Receipt},
     step::StepId,
-    system::together,
+    system::{Shares, together},
 };
 
 use super::TargetKind;
@@ -45,6 +45,8 @@ struct State {
     /// What replicas of a component are started as, and what each was started as.
     wanted: BTreeMap<Name, Revision>,
     runs: BTreeMap<Unit, Revision>,
+    /// How traffic is split.
+    shares: BTreeMap<Name, Shares>,
     /// How many programs ran at a unit.
     programs: BTreeMap<Unit, u64>,
     next_object: u64,
@@ -163,17 +165,29 @@ impl State {
             Act::Stop { at } if at.unit == Unit::Ground => {
                 self.units.clear();
                 self.wanted.clear();
+                self.shares.clear();
             }
             Act::Configure { unit, revision } => self.want(unit, revision),
             Act::Scale { unit, replicas } => self.scale(unit, *replicas),
             // What it does to what it runs in is nobody's to know.
             Act::Exec { at, .. } => self.ran(at),
+            Act::Weigh { unit, shares } => self.split(unit, shares),
             Act::Stop { at } => self.end(at),
             Act::Signal { at, signal: Signal::Pause } => self.turn(at, Life::Paused),
             Act::Signal { at, signal: Signal::Resume } => self.turn(at, Life::Running),
             Act::Signal { at, .. } => self.end(at),
         }
         Ok(())
+    }
+
+    fn split(&mut self, unit: &Unit, shares: &Shares) {
+        match unit {
+            Unit::Component { component } if self.units.contains_key(&Unit::Ground) => {
+                self.shares.insert(component.clone(), shares.clone());
+            }
+            Unit::Component { .. } => {}
+            other => self.violations.push(format!("the traffic of {other} is split")),
+        }
     }
 
     fn ran(&mut self, at: &Place) {
@@ -225,6 +239,10 @@ impl State {
         (1..=replicas).map(replica).for_each(|unit| self.start(&unit));
     }
 
+    fn present(&self, unit: &Unit) -> Shares {
+        unit.component().and_then(|component| self.shares.get(component)).cloned().unwrap_or_default()
+    }
+
     fn count(&self, unit: &Unit) -> u16 {
         let own = |one: &&Unit| matches!(one, Unit::Replica { .. }) && one.component() == unit.component();
         u16::try_from(self.units.keys().filter(own).count()).unwrap_or(u16::MAX)
@@ -272,6 +290,7 @@ impl Target for FakeSystem {
                 Ability::Configure,
                 Ability::Scale,
                 Ability::Exec,
+                Ability::Weigh,
             ]))
         })
     }
@@ -293,6 +312,11 @@ impl Target for FakeSystem {
                     let present = state.count(unit);
                     let back = Act::Scale { unit: unit.clone(), replicas: present };
                     (act.clone(), if present == *replicas { vec![] } else { vec![back] })
+                }
+                (Act::Weigh { unit, shares }, _) => {
+                    let present = state.present(unit);
+                    let back = Act::Weigh { unit: unit.clone(), shares: present.clone() };
+                    (act.clone(), if present == *shares { vec![] } else { vec![back] })
                 }
                 (Act::Start { unit }, None) => (act.clone(), vec![Act::Stop { at: Place::of(unit.clone()) }]),
                 (Act::Start { .. }, Some(_)) => (act.clone(), vec![]),
@@ -316,8 +340,7 @@ impl Target for FakeSystem {
                     (Act::Signal { at: pinned, signal: *signal }, undo)
                 }
             };
-            let idle = matches!(act, Act::Start { .. } | Act::Configure { .. } | Act::Scale { .. })
-                && undo.is_empty();
+            let idle = act.may_be_idle() && undo.is_empty();
             Ok(Prepared { act, undo: Some(undo), idle, touches })
         })
     }
@@ -366,6 +389,7 @@ impl Witness for FakeSystem {
                     Some((_, Life::Paused)) => "silent",
                 },
                 Query::Revision { at } => return Ok(Reading(state.runs_together(at))),
+                Query::Shares { at } => return Ok(Reading(state.present(&at.unit).to_string())),
                 Query::Replicas { at } => return Ok(Reading(state.count(&at.unit).to_string())),
                 Query::Reach { .. } => return Err(Trouble::refused(ask, "the fake has no network")),
                 Query::Sql { .. } => return Err(Trouble::refused(ask, "the fake has no database")),

@@ -14,6 +14,7 @@ mod http;
 mod proc;
 mod ready;
 pub mod sampler;
+mod shares;
 mod sql;
 
 pub use sampler::Sampler;
@@ -43,6 +44,10 @@ impl LocalWitness {
                 ready::ask(&self.layout, component, replica).await
             }
             Query::Replicas { at } => self.replicas(ask, at)?,
+            Query::Shares { at } => {
+                let none = || Trouble::refused(ask, "the system has no such component");
+                shares::of(&self.system, &self.layout, at.unit.component().ok_or_else(none)?).await
+            }
             Query::Reach { .. } => {
                 return Err(Trouble::refused(ask, "on this machine nothing stands between components"));
             }

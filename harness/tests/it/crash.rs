@@ -24,7 +24,7 @@ use gauntlet_core::{
     port::{Ledger, Target},
     proof::{Expect, Proof, Query},
     step::{Begin, End, Step, StepId, Track},
-    system::Changes,
+    system::{Changes, Shares},
 };
 
 #[derive(Default)]
@@ -85,7 +85,14 @@ fn wipe() -> Step {
     }
 }
 
-/// Ground, two replicas, a rollout of both, two programs, a kill of one and a pause of the other: every kind of act that there is.
+fn weigh() -> Step {
+    let shares = Shares([("service-canary".parse().unwrap(), 500)].into());
+    let split = |is: &str| proof(Query::Shares { at: Place::of(component()) }, is);
+    let acts = vec![Act::Weigh { unit: component(), shares }];
+    step("canary-1/2", acts, vec![split("service-canary 5%")], vec![split("no set")])
+}
+
+/// Ground, two replicas, a rollout of both, two programs, a split, a kill of one and a pause of the other: every kind of act that there is.
 fn steps() -> Vec<Step> {
     let start = |unit: Unit| Act::Start { unit };
     let signal = |index, signal| Act::Signal { at: Place::of(replica(index)), signal };
@@ -99,6 +106,7 @@ fn steps() -> Vec<Step> {
         ),
         update(),
         wipe(),
+        weigh(),
         step(
             "kill-1/1",
             vec![signal(1, Signal::Kill)],
@@ -220,7 +228,7 @@ async fn a_pinned_undo_never_touches_a_successor() {
     for step in steps().iter().take(2) {
         enter(step, &world).await.unwrap();
     }
-    let pause = steps().remove(5);
+    let pause = steps().remove(6);
     enter(&pause, &world).await.unwrap();
     let receipt = world.ledger.open().await.unwrap().pop().unwrap();
     // Somebody else replaces the frozen replica and freezes the new one for reasons of their own.
@@ -456,6 +464,7 @@ fn planned(step: Step) -> RolloutPlan {
         within: Duration::from_secs(1),
         allowed: Duration::from_secs(1),
         track,
+        canary: None,
     }
 }
 
@@ -464,7 +473,7 @@ async fn a_rollout_that_completes_is_kept_and_undone_at_the_runs_end() {
     let system = Arc::new(FakeSystem::default());
     set_up(&system).await;
     let (stop, now) = (Stop::default(), tokio::time::Instant::now());
-    rollouts::track(planned(update()), now, quiet(&system), stop.clone()).await;
+    rollouts::track(planned(update()), now, quiet(&system), Arc::default(), stop.clone()).await;
     assert_eq!(system.shape()[1..], ["service-1 Running v2", "service-2 Running v2"]);
     assert_eq!((system.stored(), stop.said()), (3, None));
     assert_eq!(unwind(&quiet(&system), async || ()).await, []);
@@ -477,7 +486,7 @@ async fn a_rollout_that_does_not_complete_is_taken_back_at_once_and_the_run_goes
     set_up(&system).await;
     let never = Step { effect: vec![runs("v3")], ..update() };
     let (stop, now) = (Stop::default(), tokio::time::Instant::now());
-    rollouts::track(planned(never), now, world(&system, heard.clone()), stop.clone()).await;
+    rollouts::track(planned(never), now, world(&system, heard.clone()), Arc::default(), stop.clone()).await;
     assert_eq!(system.shape(), ORIGINAL);
     assert_eq!((system.stored(), stop.said()), (2, None));
     let told = heard.0.lock().unwrap();
@@ -493,7 +502,8 @@ async fn a_rollout_that_cannot_be_begun_ends_the_run_for_nothing_can_be_judged()
     set_up(&system).await;
     system.arm(2, Fuse::Fails);
     let (stop, now) = (Stop::default(), tokio::time::Instant::now());
-    rollouts::track(planned(update()), now, world(&system, heard.clone()), stop.clone()).await;
+    rollouts::track(planned(update()), now, world(&system, heard.clone()), Arc::default(), stop.clone())
+        .await;
     assert_eq!(system.shape(), ORIGINAL);
     assert_eq!(stop.said(), Some(Early::Broken));
     let told = heard.0.lock().unwrap();

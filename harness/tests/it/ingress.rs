@@ -6,7 +6,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use gauntlet_core::{act::Signal, system::System};
+use gauntlet_core::{
+    act::{Act, Place, Revision, Signal, Unit},
+    port::Witness,
+    proof::Query,
+    system::{Shares, System},
+};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -60,7 +65,7 @@ fn components() -> Value {
 fn reference() -> System {
     let mut all = components();
     all["service"]["settings"] =
-        json!({ "HOST": "{{ host }}", "PORT": "{{ port.http }}", "REPLICA": "service-{{ index }}" });
+        json!({ "HOST": "{{ host }}", "PORT": "{{ port.http }}", "REPLICA": "{{ component }}-{{ index }}" });
     all["service"]["uses"] = json!([]);
     all["service"]["local"] =
         json!({ "program": "python3", "args": ["server.py"], "files": { "server.py": { "text": SERVER } } });
@@ -249,4 +254,77 @@ async fn the_ingress_answers_for_nobody_when_no_replica_is_left() {
         let answer = ask(port, method, "/x", "", 0).await;
         assert_eq!((answer.status, answer.replica), (503, None));
     }
+}
+
+const ASKED: u32 = 600;
+
+/// How many of many requests the canary answered, and the others.
+async fn split(port: u16) -> (u32, u32) {
+    let mut found = (0, 0);
+    for _ in 0..ASKED {
+        let answer = ask(port, "GET", "/x", "", 0).await;
+        assert_eq!(answer.status, 200);
+        match answer.replica.unwrap().as_str() {
+            "service-canary-1" => found.0 += 1,
+            other => found.1 += u32::from(other.starts_with("service-")),
+        }
+    }
+    found
+}
+
+/// Draws are independent: seven standard errors are not left by chance.
+fn is_share(count: u32, share: f64) -> bool {
+    let (n, count) = (f64::from(ASKED), f64::from(count));
+    (count - n * share).abs() <= 7.0 * (n * share * (1.0 - share)).sqrt()
+}
+
+#[tokio::test]
+async fn a_set_gets_its_share_and_keeps_it_when_the_ingress_restarts() {
+    let (service, set) = (crate::ground::name("service"), crate::ground::name("service-canary"));
+    let system = reference().with_set(&set, 1, &service, Revision::original());
+    let run = Run::up(system, &deploy()).await;
+    for index in 1..=3 {
+        await_status(&run, index, "UP").await;
+    }
+    let port = run.port("ingress", 1, "http");
+    let unit = Unit::Component { component: service.clone() };
+    let asks = Query::Shares { at: Place::component(&service) };
+    let weigh = |share: u16| Act::Weigh {
+        unit: unit.clone(),
+        shares: Shares([(set.clone(), share)].into_iter().filter(|(_, share)| *share > 0).collect()),
+    };
+    run.await_reading(&asks, "no set").await;
+    assert_eq!(split(port).await, (0, ASKED));
+    let prepared = run.prepare(&weigh(2_500)).await.unwrap();
+    assert_eq!(prepared.back(), [weigh(0)]);
+    run.await_reading(&asks, "no set").await;
+    run.apply(&prepared.act).await;
+    run.apply(&prepared.act).await;
+    run.await_reading(&asks, "service-canary 25%").await;
+    assert!(run.prepare(&weigh(2_500)).await.unwrap().idle);
+    let (canary, own) = split(port).await;
+    assert!(is_share(canary, 0.25) && canary + own == ASKED, "{canary} of {ASKED}");
+
+    // A new process knows nothing but its files.
+    let killed = run.signal(&replica("ingress", 1), Signal::Kill).await;
+    run.await_reading(&Query::Process { at: replica("ingress", 1) }, "absent").await;
+    assert_eq!(run.witness.look(&asks).await.unwrap().0, "absent");
+    run.apply(&killed.back()[0]).await;
+    run.await_reading(&asks, "service-canary 25%").await;
+    for index in 1..=3 {
+        await_status(&run, index, "UP").await;
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let (canary, _) = split(port).await;
+    assert!(is_share(canary, 0.25), "{canary} of {ASKED}");
+
+    // Without a replica that is ready it gets nothing.
+    run.signal(&replica("service-canary", 1), Signal::Kill).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(split(port).await, (0, ASKED));
+
+    for undo in prepared.back().iter().chain(prepared.back()) {
+        run.apply(undo).await;
+    }
+    run.await_reading(&asks, "no set").await;
 }

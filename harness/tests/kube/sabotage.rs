@@ -6,7 +6,7 @@ use crate::{
     stage::{Ended, Stage},
 };
 
-/// On a cluster a rollout has a minute more: the load goes on until it is given up and taken back.
+/// The load goes on until the rollout is given up and taken back.
 const STALLED: &str = "
 hypothesis: users do not notice that the service is updated
 system: SYSTEM
@@ -14,7 +14,7 @@ seed: 21
 load:
   - behaviour: mixed
     arrivals: { constant: 60/s }
-phases: { warm-up: 2s, baseline: 3s, update: 80s }
+phases: { warm-up: 2s, baseline: 3s, update: 40s }
 rollouts:
   - update: service
     to: sabotaged
@@ -68,12 +68,12 @@ system: SYSTEM
 seed: 21
 load:
   - behaviour: register
-    arrivals: { constant: 250/s }
-phases: { warm-up: 3s, rollouts: 48s }
+    arrivals: { constant: 200/s }
+phases: { warm-up: 3s, rollouts: 60s }
 rollouts:
-  - { update: service, to: v2, at: rollouts, within: 16s }
-  - { rollback: service, at: rollouts + 16s, within: 16s }
-  - { update: service, to: v2, at: rollouts + 32s }
+  - { update: service, to: v2, at: rollouts, within: 20s }
+  - { rollback: service, at: rollouts + 20s, within: 20s }
+  - { update: service, to: v2, at: rollouts + 40s }
 generator: { lag: 2s, sent: 90% }
 objectives:
   - errors < 0.01% in rollouts # one of 12,000 at the most

@@ -64,7 +64,9 @@ impl Subject<'_> {
 fn object(act: &Act) -> Object {
     match act {
         Act::Signal { at, .. } | Act::Stop { at } | Act::Exec { at, .. } => at.object.clone().unwrap(),
-        Act::Start { .. } | Act::Configure { .. } | Act::Scale { .. } => panic!("{act} is pinned to nothing"),
+        Act::Start { .. } | Act::Configure { .. } | Act::Scale { .. } | Act::Weigh { .. } => {
+            panic!("{act} is pinned to nothing")
+        }
     }
 }
 

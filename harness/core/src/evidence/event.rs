@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::surroundings::Surroundings;
 use crate::{
-    act::Act, evidence::frame::LoadCounts, name::Name, plan::Plan, proof::Reading, scenario::Destination,
-    step::StepId,
+    act::Act, evidence::frame::LoadCounts, judge::canary::Decision, name::Name, plan::Plan, proof::Reading,
+    scenario::Destination, step::StepId,
 };
 
 /// The format of the journal. A reader refuses any other.
@@ -66,6 +66,15 @@ pub enum What {
     Healed {
         /// The step.
         step: StepId,
+    },
+    /// A judge was asked whether a rollout may go on, and decided.
+    Gate {
+        /// The step that waited for it.
+        step: StepId,
+        /// It rests on what came before this second of the load's time line.
+        upto: u64,
+        /// What it decided.
+        decision: Decision,
     },
     /// Something did not go as it should. `kind` says what that means for the verdict.
     Trouble {

@@ -30,7 +30,7 @@ impl Progress {
     pub(super) fn of(step: &Step) -> Self {
         let lasts_us = match step.end {
             End::After(lasts) => u64::try_from(lasts.as_micros()).unwrap_or(u64::MAX),
-            End::Track | End::Keep => 0,
+            End::Gate(_) | End::Track | End::Keep => 0,
         };
         let (wants_effect, wants_gone) = (step.effect.len() as u64, step.gone.len() as u64);
         Self { wants_effect, wants_gone, lasts_us, ..Self::default() }

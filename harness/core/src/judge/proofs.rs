@@ -74,6 +74,7 @@ impl Proofs {
             What::Interrupted => self.interrupted = true,
             What::Ended => self.ended = true,
             What::Began(_)
+            | What::Gate { .. }
             | What::Reached { .. }
             | What::Applied { .. }
             | What::LoadBegan

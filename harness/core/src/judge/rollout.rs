@@ -1,12 +1,16 @@
 //! `rollout`: whether every rollout completes in its time. That is asked of the component, not of the harness: one that
 //! does not come up is missed, and only one that never began, or could not be told of, is no evidence.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use crate::{
     evidence::{Event, Evidence, TroubleKind, What},
     judge::{
         Finding, Judge, JudgeKind, State,
+        canary::Decision,
         course::{Course, RolloutCourse},
         progress::Progress,
         show,
@@ -31,6 +35,8 @@ struct Rollouts {
     steps: BTreeMap<StepId, Progress>,
     /// Why a rollout did not complete.
     failed: BTreeMap<StepId, String>,
+    /// What a gate did not let go on.
+    stopped: BTreeSet<StepId>,
     interrupted: bool,
 }
 
@@ -42,6 +48,7 @@ impl Rollouts {
             course: Course::new(plan),
             steps: steps.map(|step| (step.id.clone(), Progress::of(step))).collect(),
             failed: BTreeMap::new(),
+            stopped: BTreeSet::new(),
             interrupted: false,
         }
     }
@@ -61,6 +68,9 @@ impl Rollouts {
             What::Trouble { kind: TroubleKind::Rollout, step: Some(step), why } => {
                 self.failed.insert(step.clone(), why.clone());
             }
+            What::Gate { step, decision, .. } if !matches!(decision, Decision::Promote) => {
+                self.stopped.insert(step.clone());
+            }
             What::Interrupted => self.interrupted = true,
             _ => {}
         }
@@ -76,6 +86,13 @@ impl Rollouts {
             let taken_back = all.iter().all(|step| step.is_gone());
             let back = if taken_back { "; it was taken back" } else { "; it is not proved to be taken back" };
             (State::Missed, format!("{why}{back}"))
+        } else if course.steps.iter().any(|id| self.stopped.contains(id)) {
+            let entered = all.iter().filter(|step| step.entering);
+            let back = match entered.clone().count() > 0 && entered.clone().all(|step| step.is_gone()) {
+                true => "shares, replicas and revision are as before, seen by the witness",
+                false => "it is not proved to be taken back",
+            };
+            (State::Unknown, format!("its canary was not promoted; {back}"))
         } else if all.is_empty() || all.iter().any(|step| !step.entering) {
             (unseen, "it never began".to_owned())
         } else if all.iter().any(|step| !step.took_effect()) {

@@ -301,6 +301,7 @@ fn rollout() -> RolloutPlan {
         within: Duration::from_secs(4),
         allowed: Duration::from_secs(4),
         track: Track { name: name("update-1"), steps: vec![step] },
+        canary: None,
     }
 }
 

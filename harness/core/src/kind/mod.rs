@@ -15,7 +15,7 @@ use crate::{
     yaml::Mistake,
 };
 
-pub use rollout::{Rolled, RolloutKind};
+pub use rollout::{Rolled, RolloutKind, Sets};
 
 pub mod fault;
 pub mod rollout;
@@ -25,7 +25,8 @@ pub mod set_up;
 pub const FAULTS: &[&dyn Kind] = &[&fault::kill::Kill, &fault::pause::Pause, &fault::scale_in::ScaleIn];
 
 /// The rollouts, in the order in which they are listed.
-pub const ROLLOUTS: &[&dyn RolloutKind] = &[&rollout::update::Update, &rollout::rollback::Rollback];
+pub const ROLLOUTS: &[&dyn RolloutKind] =
+    &[&rollout::update::Update, &rollout::rollback::Rollback, &rollout::canary::Canary];
 
 /// A word under `faults`. Pure.
 pub trait Kind: Sync {

@@ -21,6 +21,8 @@ pub fn expand<'a>(system: &System, probed: impl Iterator<Item = &'a Name>) -> Tr
         system
             .components
             .iter()
+            // A canary starts its sets.
+            .filter(|(_, spec)| spec.set.is_none())
             .zip(2..)
             .map(|((component, spec), number)| start(&name, number, component, spec)),
     );

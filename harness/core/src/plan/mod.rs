@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     act::{Ability, Unit},
+    judge::canary,
+    kind::Sets,
     name::Name,
     seed::Seed,
     step::Track,
@@ -16,6 +18,7 @@ use crate::{
 };
 
 mod budget;
+mod canaries;
 pub mod connections;
 mod faults;
 mod judged;
@@ -30,6 +33,7 @@ mod time_line;
 mod written;
 
 pub use budget::SETTLE;
+pub use canaries::with_sets;
 pub use connections::Reach;
 pub use judged::CHECKS;
 pub use load::{Arrivals, LoadPlan, Segment, StepPlan, Stream};
@@ -111,7 +115,7 @@ pub struct FaultPlan {
 }
 
 /// One rollout: the words that were written, and the track they stand for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RolloutPlan {
     /// The kind: `update` or `rollback`.
     pub kind: Name,
@@ -129,6 +133,18 @@ pub struct RolloutPlan {
     pub allowed: Duration,
     /// Its steps.
     pub track: Track,
+    /// What a judge compares while it goes on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary: Option<CanaryPlan>,
+}
+
+/// What a judge compares while a rollout goes on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CanaryPlan {
+    /// The sets, and how the traffic is split.
+    pub sets: Sets,
+    /// What the judge is asked.
+    pub judge: canary::Config,
 }
 
 impl RolloutPlan {

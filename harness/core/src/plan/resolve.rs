@@ -13,6 +13,7 @@ use crate::{
     act::{Ability, Unit},
     kind::set_up,
     name::Name,
+    proof::Proof,
     scenario::Scenario,
     seed::Seed,
     step::Track,
@@ -32,9 +33,8 @@ pub fn plan(name: &str, scenario: &Scenario, known: &Known<'_>) -> Result<Plan, 
     let connections = connections::connections(&mut book, scenario, known);
     let mut set_up = set_up::expand(system, connections.iter().map(|row| &row.from));
     let mut faults = faults::faults(&mut book, scenario, known, &phases);
-    let mut rollouts = rollouts::rollouts(&mut book, scenario, known, &phases);
+    let rollouts = rollouts::rollouts(&mut book, scenario, known, &phases);
     let tracks = faults.iter_mut().map(|(_, fault)| &mut fault.track);
-    let tracks = tracks.chain(rollouts.iter_mut().map(|(_, rollout)| &mut rollout.track));
     std::iter::once(&mut set_up).chain(tracks).for_each(|track| give(track, known.slack));
     budget::check(&mut book, scenario, system, &faults, &rollouts);
     let objectives = judged::objectives(
@@ -88,14 +88,21 @@ pub(super) fn word(ability: Ability) -> &'static str {
         Ability::Scale => "scale",
         Ability::Probe => "probe",
         Ability::Exec => "exec",
+        Ability::Weigh => "weigh",
     }
 }
 
 /// Every proof of it gets that much more time.
 fn give(track: &mut Track, slack: Duration) {
-    for proof in track.steps.iter_mut().flat_map(|step| step.effect.iter_mut().chain(&mut step.gone)) {
-        proof.within += slack;
+    for step in &mut track.steps {
+        more(&mut step.effect, slack);
+        more(&mut step.gone, slack);
     }
+}
+
+/// These proofs get that much more time.
+pub(super) fn more(proofs: &mut [Proof], slack: Duration) {
+    proofs.iter_mut().for_each(|proof| proof.within += slack);
 }
 
 /// What the acts of a track need.
@@ -135,6 +142,7 @@ fn musts(system: &System) -> Vec<(Name, crate::system::Must)> {
     let all = system
         .components
         .iter()
+        .filter(|(_, component)| component.set.is_none())
         .flat_map(|(name, component)| component.must.iter().map(move |must| (name, must)));
     all.map(|(name, must)| (name.clone(), must.clone())).collect()
 }

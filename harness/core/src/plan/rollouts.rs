@@ -5,10 +5,10 @@ use std::{
     time::Duration,
 };
 
-use super::{Known, Phase, RolloutPlan, resolve, time_line};
+use super::{CanaryPlan, Known, Phase, RolloutPlan, canaries, resolve, time_line};
 use crate::{
     act::Revision,
-    kind::{self, Rolled, RolloutKind},
+    kind::{self, Rolled, RolloutKind, Sets},
     name::Name,
     scenario::{Rollout, Scenario},
     system::Component,
@@ -56,6 +56,7 @@ struct Placed<'a> {
     spec: &'a Component,
     begins: Duration,
     within: Duration,
+    canary: Option<CanaryPlan>,
 }
 
 fn place<'a>(rollout: &Rollout, known: &Known<'a>, phases: &[Phase]) -> Result<Placed<'a>, Mistake> {
@@ -85,7 +86,9 @@ fn place<'a>(rollout: &Rollout, known: &Known<'a>, phases: &[Phase]) -> Result<P
         let mend = format!("write `within: {rest}` or less, or make the phase longer");
         return Err(Mistake::at("within", what).mend(mend));
     }
-    Ok(Placed { kind, spec, begins, within })
+    let judged = phases.iter().find(|phase| phase.judged).map_or(begins, |phase| phase.begins);
+    let canary = canaries::plan(rollout, kind, known.system, (judged, begins, within))?;
+    Ok(Placed { kind, spec, begins, within, canary })
 }
 
 /// One rollout of a component at a time.
@@ -105,22 +108,45 @@ fn plan(
     past: &mut Vec<Revision>,
     known: &Known<'_>,
 ) -> Result<RolloutPlan, Mistake> {
-    let Placed { kind, spec, begins, within } = *placed;
+    let Placed { kind, spec, begins, within, canary } = placed;
+    let (kind, spec, begins, within) = (*kind, *spec, *begins, *within);
+    let canary = canary.clone();
     let component = &rollout.component;
-    let said = Rolled { number, component, spec, past, to: rollout.to.as_ref(), begins, within };
+    let sets = canary.as_ref().map(|canary| &canary.sets);
+    // Its last step has what its gates leave.
+    let last = within.saturating_sub(sets.map_or(Duration::ZERO, Sets::gates));
+    let said = Rolled { number, component, spec, past, to: rollout.to.as_ref(), begins, within: last, sets };
     let revision = kind.revision(&said)?;
-    let track = said.track(kind.about(), &revision);
+    let mut track = kind.track(&said, &revision);
+    // A time that is written is the user's bound, whatever the target.
+    let slack = if rollout.within.is_some() { Duration::ZERO } else { known.slack };
+    for step in &mut track.steps {
+        resolve::more(&mut step.effect, slack);
+        resolve::more(&mut step.gone, known.slack);
+    }
     if let Some(lacking) = resolve::needs_of(&track).difference(&known.abilities).next() {
         let what = format!("the target {} cannot {}", known.target, resolve::word(*lacking));
         return Err(Mistake::at(rollout.word.as_str(), what).mend("take another target"));
     }
-    let title = track.steps.first().map_or_else(|| rollout.word.to_string(), |step| step.title.clone());
+    let title = match track.steps.as_slice() {
+        [step] => step.title.clone(),
+        _ => format!("{} {} to {}", rollout.word, component, revision.name),
+    };
     let to = revision.name.clone();
     kind.after(past, revision);
-    // What a proof is given more on a target is given to the whole as well.
-    let allowed = within.saturating_add(known.slack);
+    let allowed = within.saturating_add(slack);
     let component = component.clone();
-    Ok(RolloutPlan { kind: rollout.word.clone(), title, component, to, begins, within, allowed, track })
+    Ok(RolloutPlan {
+        kind: rollout.word.clone(),
+        title,
+        component,
+        to,
+        begins,
+        within,
+        allowed,
+        track,
+        canary,
+    })
 }
 
 #[cfg(test)]
@@ -165,7 +191,15 @@ mod tests {
         let titles: Vec<&str> = plan.rollouts.iter().map(|rollout| rollout.title.as_str()).collect();
         assert_eq!(titles, ["rollback web to original", "update web to v2"]);
         let seconds: Vec<u64> = plan.rollouts.iter().map(|rollout| rollout.allowed.as_secs()).collect();
-        assert_eq!(seconds, [29 + 7, 20 + 7], "what is left of the phase, and what the target needs more");
+        assert_eq!(
+            seconds,
+            [29 + 7, 20],
+            "what is left of the phase and what the target needs more; a bound as it is written"
+        );
+        let effects = |rollout: usize| {
+            plan.rollouts[rollout].track.steps[0].effect.iter().map(|proof| proof.within.as_secs())
+        };
+        assert!(effects(0).all(|s| s == 36) && effects(1).all(|s| s == 20));
         assert!(plan.needs.contains(&Ability::Configure));
         let whole = ["update: web, to: v2, at: update", "rollback: web, at: rollback"];
         assert_eq!(told(&whole, ""), "", "what the target needs more keeps nothing from beginning");

@@ -24,7 +24,7 @@ pub use connection::Destination;
 pub use fault::{Fault, Pick};
 pub use load::{Load, Shape};
 pub use moment::Moment;
-pub use rollout::Rollout;
+pub use rollout::{Against, Gated, Rollout};
 pub use schema::schema;
 pub use tolerance::Tolerance;
 

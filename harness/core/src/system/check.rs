@@ -92,11 +92,42 @@ fn check_component(book: &mut Book<'_>, system: &System, name: &Name, component:
     for (revision, changes) in &component.revisions {
         check_revision(book, &format!("{path}.revisions.{revision}"), component, revision, changes);
     }
+    check_sets(book, system, name, component);
     if component.allotment.is_some_and(|allotment| !(allotment.cpu.is_finite() && allotment.cpu > 0.0)) {
         book.say(
             Mistake::at(format!("{path}.allotment.cpu"), "no share of a core")
                 .mend("write a number over 0, such as 0.5"),
         );
+    }
+}
+
+fn check_sets(book: &mut Book<'_>, system: &System, name: &Name, component: &Component) {
+    let path = format!("components.{name}");
+    if component.set.is_some() {
+        let what = "a set is made by a canary, not written";
+        book.say(Mistake::of_key(format!("{path}.set"), what).mend("take it out"));
+    }
+    let Some(weighs) = &component.weighs else { return };
+    if !component.uses.contains(&weighs.component) {
+        let at = format!("{path}.weighs.component");
+        let known = strs(&component.uses);
+        book.say(Mistake::unknown(at, "component that it uses", weighs.component.as_str(), known));
+    }
+    for (field, file) in [("map", &weighs.map), ("socket", &weighs.socket)] {
+        if file.is_empty() || file.contains('/') {
+            let what = format!("{file:?} is no file of the replica's directory");
+            book.say(Mistake::at(format!("{path}.weighs.{field}"), what).mend("write a file's name"));
+        }
+    }
+    if system
+        .components
+        .values()
+        .filter(|other| other.weighs.as_ref().is_some_and(|o| o.component == weighs.component))
+        .count()
+        > 1
+    {
+        let what = format!("the traffic of `{}` is split twice", weighs.component);
+        book.say(Mistake::at(format!("{path}.weighs.component"), what).mend("let one component split it"));
     }
 }
 

@@ -6,7 +6,11 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{kubernetes::Pods, revision::Changes};
+use super::{
+    kubernetes::Pods,
+    revision::Changes,
+    sets::{SetOf, Weighs},
+};
 use crate::{
     act::Signal,
     name::Name,
@@ -40,6 +44,13 @@ pub struct Component {
     /// Which pods are its replicas on Kubernetes.
     #[serde(default)]
     pub kube: Option<Pods>,
+    /// Whose traffic it splits between sets of replicas, where it is a load balancer: for canaries.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weighs: Option<Weighs>,
+    /// Whose set it is; nobody writes that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(skip)]
+    pub set: Option<SetOf>,
     /// When a replica is ready.
     pub ready: Ready,
     /// How long it may take until a started replica is ready; 30 s unless said.

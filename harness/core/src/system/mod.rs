@@ -19,6 +19,7 @@ pub mod kubernetes;
 pub mod metric;
 mod names;
 pub mod revision;
+pub mod sets;
 pub mod template;
 
 pub use behaviour::{Audit, Behaviour, Expected, Found, JsonCheck, Mark, Method, RequestSpec};
@@ -26,6 +27,7 @@ pub use component::{Allotment, Component, FileSource, Local, Must, Port, Ready, 
 pub use kubernetes::{GeneratedSecret, Kube, Pods, Stranger};
 pub use metric::Metric;
 pub use revision::{Change, Changes, together};
+pub use sets::{SetOf, Shares, Weighs};
 pub use template::{Expr, Piece, Template};
 
 /// The format of `system.yml`. A reader refuses any other.

@@ -59,7 +59,7 @@ impl KubeTarget {
     }
 
     async fn prepare_now(&self, act: &Act) -> Result<Prepared, Trouble> {
-        let may_be_idle = matches!(act, Act::Start { .. } | Act::Configure { .. } | Act::Scale { .. });
+        let may_be_idle = act.may_be_idle();
         let (act, undo) = match act {
             Act::Start { unit: Unit::Ground } => {
                 let made = ground::prepare(&self.client, &self.system, &self.site).await?;
@@ -90,6 +90,7 @@ impl KubeTarget {
                 (act.clone(), self.prepare_configure(act, unit, revision).await?)
             }
             Act::Scale { unit, replicas } => (act.clone(), self.prepare_scale(act, unit, *replicas).await?),
+            Act::Weigh { .. } => return Err(no_sets(act)),
             Act::Exec { at, program } => return self.prepare_exec(act, at, program).await,
         };
         let touches = vec![act.unit().clone()];
@@ -226,6 +227,7 @@ impl KubeTarget {
             Act::Scale { unit, replicas } => {
                 self.scale(act, whole_of(act, unit)?, |_| i32::from(*replicas)).await
             }
+            Act::Weigh { .. } => Err(no_sets(act)),
             Act::Exec { at, program } => self.exec(act, at, program).await,
         }
     }
@@ -327,6 +329,10 @@ fn whole_of<'a>(act: &Act, unit: &'a Unit) -> Result<&'a Name, Trouble> {
         Unit::Component { component } => Ok(component),
         _ => Err(Trouble::refused(act, "only a component as a whole has a number of replicas")),
     }
+}
+
+fn no_sets(act: &Act) -> Trouble {
+    Trouble::refused(act, "a namespace has no sets to split traffic between")
 }
 
 fn whole(act: &Act) -> Trouble {

@@ -73,6 +73,9 @@ impl KubeWitness {
                 let progress = rollout::progress(&self.client, site, name, ANSWERS_WITHIN).await?;
                 rollout::revision(component, &replicas, progress)
             }
+            Query::Shares { .. } => {
+                return Err(Trouble::refused(ask, "a namespace has no sets to split traffic between"));
+            }
             Query::Replicas { at } => {
                 let (name, _) = self.component(ask, at)?;
                 let replicas = self.pods.replicas(name).await?;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use gauntlet_core::{
     evidence::{Event, LoadCounts, Side, Surroundings, What},
+    judge::canary::Decision,
     plan::Plan,
     proof::Reading,
     step::StepId,
@@ -128,6 +129,15 @@ impl Titles {
             What::Trouble { step: None, why, .. } => (MomentKind::Trouble, why.clone()),
             What::Trouble { step: Some(id), why, .. } => {
                 (MomentKind::Trouble, format!("{}: {why}", self.step(id).0))
+            }
+            What::Gate { step: id, upto, decision } => {
+                let decided = match decision {
+                    Decision::GoOn => "nothing is decided".to_owned(),
+                    Decision::Promote => "goes on".to_owned(),
+                    Decision::RollBack { metric, .. } => format!("is taken back: {metric} is worse"),
+                    Decision::Inconclusive { reason } => format!("is taken back, inconclusive: {reason}"),
+                };
+                step(id, &format!("{decided} (judged up to second {upto} of the load)"))
             }
             What::Setting { component, ask, must, is } => {
                 (MomentKind::SetUp, format!("{component}: {ask} is {is:?}, must be {must:?}"))

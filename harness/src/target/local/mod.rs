@@ -9,7 +9,7 @@ use gauntlet_core::{
     act::{Ability, Act, Place, Program, Revision, Signal, Unit},
     port::{Artefacts, Later, Target, Trouble},
     receipt::Prepared,
-    system::System,
+    system::{Shares, System},
 };
 use tokio::task::spawn_blocking;
 
@@ -24,6 +24,7 @@ mod replica;
 mod revision;
 mod roll;
 mod signal;
+mod weigh;
 
 pub use program::{MissingProgram, find, missing};
 pub use recipe::rehearse;
@@ -32,6 +33,7 @@ use self::{
     process::Identity,
     replica::Local,
     roll::{Roll, Rolls},
+    weigh::Balancer,
 };
 use crate::layout::{Layout, Replica};
 
@@ -75,7 +77,7 @@ impl LocalTarget {
     }
 
     fn prepare_now(&self, act: &Act) -> Result<Prepared, Trouble> {
-        let may_be_idle = matches!(act, Act::Start { .. } | Act::Configure { .. } | Act::Scale { .. });
+        let may_be_idle = act.may_be_idle();
         let (act, undo) = match act {
             Act::Start { unit: Unit::Ground } => {
                 let undo = Act::Stop { at: Place::of(Unit::Ground) };
@@ -99,11 +101,37 @@ impl LocalTarget {
             Act::Signal { at, signal } => self.prepare_signal(act, at, *signal)?,
             Act::Configure { unit, revision } => (act.clone(), self.prepare_roll(act, unit, revision)?),
             Act::Scale { unit, replicas } => (act.clone(), self.prepare_scale(act, unit, *replicas)?),
+            Act::Weigh { unit, shares } => (act.clone(), self.prepare_weigh(act, unit, shares)?),
             Act::Exec { at, program } => return self.prepare_exec(act, at, program),
         };
         let touches = vec![act.unit().clone()];
         let idle = may_be_idle && undo.is_empty();
         Ok(Prepared { act, undo: Some(undo), idle, touches })
+    }
+
+    /// The way back is the split that stands now.
+    fn prepare_weigh(&self, act: &Act, unit: &Unit, wanted: &Shares) -> Result<Vec<Act>, Trouble> {
+        let balancer = self.balancer(act, unit)?;
+        let present = balancer.present().map_err(|error| Trouble::failed(act, error))?;
+        let back = Act::Weigh { unit: unit.clone(), shares: present.clone() };
+        Ok(if present == *wanted { vec![] } else { vec![back] })
+    }
+
+    fn weigh(&self, act: &Act, unit: &Unit, shares: &Shares) -> Result<(), Trouble> {
+        // With the ground there is nothing left to split.
+        if !ground::stands(&self.layout) {
+            return Ok(());
+        }
+        self.balancer(act, unit)?.split(shares).map_err(|error| Trouble::failed(act, error))
+    }
+
+    fn balancer(&self, act: &Act, unit: &Unit) -> Result<Balancer<'_>, Trouble> {
+        let Unit::Component { component } = unit else {
+            return Err(Trouble::refused(act, "only a component as a whole has traffic to split"));
+        };
+        let found = Balancer::of(&self.system, &self.layout, component);
+        let found = found.map_err(|error| Trouble::failed(act, error))?;
+        found.ok_or_else(|| Trouble::refused(act, "nothing in front of it splits its traffic (`weighs`)"))
     }
 
     fn prepare_exec(&self, act: &Act, at: &Place, program: &Program) -> Result<Prepared, Trouble> {
@@ -227,6 +255,7 @@ impl LocalTarget {
             }
             Act::Configure { unit, revision } => self.roll(act, unit)?.out(act, revision),
             Act::Scale { unit, replicas } => self.scale(act, unit, *replicas),
+            Act::Weigh { unit, shares } => self.weigh(act, unit, shares),
             Act::Exec { at, program } => self.exec(act, at, program),
             Act::Signal { at, signal } => {
                 let local = self.local(act)?;
@@ -255,8 +284,8 @@ fn pins(at: &Place, root: Identity) -> bool {
 
 /// What processes of this machine can be told.
 pub fn abilities() -> BTreeSet<Ability> {
-    use Ability::{Configure, Exec, Kill, Pause, Scale, Start};
-    BTreeSet::from([Start, Kill, Pause, Configure, Scale, Exec])
+    use Ability::{Configure, Exec, Kill, Pause, Scale, Start, Weigh};
+    BTreeSet::from([Start, Kill, Pause, Configure, Scale, Weigh, Exec])
 }
 
 impl Target for LocalTarget {

@@ -54,7 +54,7 @@ impl<'a> Recipe<'a> {
         let local = component.local.as_ref().ok_or_else(no_recipe)?;
         let account = Account::of(local.user.as_deref()).map_err(|e| Trouble::failed(&what, e))?;
         let secrets = secrets(layout).map_err(|e| Trouble::failed(&what, e))?;
-        let context = context(layout, replica, &secrets);
+        let context = context(system, layout, replica, &secrets);
         Ok(Self { component, local, layout, replica, revision, context, account })
     }
 
@@ -140,7 +140,7 @@ pub fn rehearse(system: &System, root: &Path) -> Vec<Mistake> {
     let mut mistakes = Vec::new();
     for (name, component) in &system.components {
         let (Some(local), Some(replica)) = (&component.local, layout.replica(name, 1)) else { continue };
-        let context = context(&layout, replica, &secrets);
+        let context = context(system, &layout, replica, &secrets);
         for (path, template) in templates(component, local, root) {
             let path = format!("components.{name}.{path}");
             match template {
@@ -226,12 +226,13 @@ fn secrets(layout: &Layout) -> io::Result<BTreeMap<String, String>> {
     Ok(serde_json::from_slice(&fs::read(layout.secrets())?)?)
 }
 
-fn context(layout: &Layout, replica: &Replica, secrets: &BTreeMap<String, String>) -> Value {
+fn context(system: &System, layout: &Layout, replica: &Replica, secrets: &BTreeMap<String, String>) -> Value {
     let mut components = BTreeMap::<String, Vec<Value>>::new();
     for other in &layout.replicas {
         components.entry(word(other.component.as_str())).or_default().push(place(layout, other));
     }
     json!({
+        "component": replica.component,
         "dir": layout.dir(replica),
         "index": replica.index,
         "host": layout.host,
@@ -239,7 +240,21 @@ fn context(layout: &Layout, replica: &Replica, secrets: &BTreeMap<String, String
         "port": ports(replica),
         "secret": secrets.iter().map(|(name, value)| (word(name), value)).collect::<BTreeMap<_, _>>(),
         "components": components,
+        "sets": sets(system, layout),
     })
+}
+
+/// Of each component the sets beside it, each with its replicas.
+fn sets(system: &System, layout: &Layout) -> BTreeMap<String, Vec<Value>> {
+    let of = |component: &Name| {
+        let sets = system.sets(component).into_keys();
+        let shown = sets.map(|set| {
+            let replicas = layout.replicas.iter().filter(|replica| replica.component == *set);
+            json!({ "name": set, "replicas": replicas.map(|replica| place(layout, replica)).collect::<Vec<_>>() })
+        });
+        (word(component.as_str()), shown.collect())
+    };
+    system.components.keys().map(of).collect()
 }
 
 fn place(layout: &Layout, replica: &Replica) -> Value {

@@ -95,7 +95,7 @@ impl<'a> Local<'a> {
         if self.root().is_some() {
             return Ok(());
         }
-        let revision = revision::wanted(self.layout, &self.replica.component);
+        let revision = revision::wanted(self.system, self.layout, &self.replica.component);
         let revision = revision.map_err(|e| Trouble::failed(self.what("start"), e))?;
         let recipe = Recipe::new(self.system, self.layout, self.replica, &revision)?;
         let command = recipe.command()?;
@@ -229,7 +229,7 @@ impl<'a> Local<'a> {
         let what = self.what(&format!("run {program} at"));
         let failed = |e: io::Error| Trouble::failed(&what, e);
         let path = self.find(program, &what)?;
-        let revision = revision::wanted(self.layout, &self.replica.component).map_err(failed)?;
+        let revision = revision::wanted(self.system, self.layout, &self.replica.component).map_err(failed)?;
         let recipe = Recipe::new(self.system, self.layout, self.replica, &revision)?;
         let spawn = self.command(&recipe, &path, program.argv.get(1..).unwrap_or_default())?;
         let secrets = logs::secrets(self.layout).map_err(failed)?;

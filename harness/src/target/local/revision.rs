@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use gauntlet_core::{act::Revision, name::Name};
+use gauntlet_core::{act::Revision, name::Name, system::System};
 
 use super::ground;
 use crate::layout::Layout;
@@ -14,9 +14,11 @@ use crate::layout::Layout;
 /// Beside a replica's own files: what it was started as last.
 const OF_REPLICA: &str = ".gauntlet-revision";
 
-/// What replicas of a component are to run; the original, unless something else was rolled out.
-pub(super) fn wanted(layout: &Layout, component: &Name) -> io::Result<Revision> {
-    read(&of_component(layout, component))
+/// What replicas of a component are to run: what was rolled out last, else what they are there for.
+pub(super) fn wanted(system: &System, layout: &Layout, component: &Name) -> io::Result<Revision> {
+    let set = system.components.get(component).and_then(|spec| spec.set.as_ref());
+    let first = || set.map_or_else(Revision::original, |set| set.revision.clone());
+    read(&of_component(layout, component)).map(|wanted| wanted.unwrap_or_else(first))
 }
 
 /// From here on, who starts a replica starts this.
@@ -26,7 +28,7 @@ pub(super) fn want(layout: &Layout, component: &Name, revision: &Revision) -> io
 
 /// What the replica of this directory was started as last.
 pub(super) fn started_as(dir: &Path) -> io::Result<Revision> {
-    read(&dir.join(OF_REPLICA))
+    read(&dir.join(OF_REPLICA)).map(|started| started.unwrap_or_else(Revision::original))
 }
 
 /// Noted before it is started: a start that is cut short is taken up again as the same.
@@ -38,10 +40,10 @@ fn of_component(layout: &Layout, component: &Name) -> PathBuf {
     layout.private.join(format!(".revision-{component}"))
 }
 
-fn read(path: &Path) -> io::Result<Revision> {
+fn read(path: &Path) -> io::Result<Option<Revision>> {
     match fs::read(path) {
-        Ok(bytes) => Ok(serde_json::from_slice(&bytes)?),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Revision::original()),
+        Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes)?)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
 }

@@ -89,7 +89,7 @@ pub(super) struct Roll<'a> {
 impl Roll<'_> {
     /// The revision that runs, and whether all replicas run it.
     pub(super) fn present(&self) -> io::Result<(Revision, bool)> {
-        let wanted = revision::wanted(self.layout, self.component)?;
+        let wanted = revision::wanted(self.system, self.layout, self.component)?;
         let mut whole = true;
         for replica in self.replicas() {
             whole &= self.local(replica).runs(&wanted)?;

@@ -8,6 +8,7 @@
 use std::time::Duration;
 
 use schemars::{Schema, SchemaGenerator};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::About;
@@ -17,11 +18,12 @@ use crate::{
     proof::{Expect, Proof, Query},
     scenario::Moment,
     step::{Begin, End, Step, StepId, Track},
-    system::Component,
+    system::{Component, Shares},
     unit::Span,
     yaml::Mistake,
 };
 
+pub mod canary;
 pub mod rollback;
 pub mod update;
 
@@ -31,6 +33,14 @@ pub trait RolloutKind: Sync {
     fn about(&self) -> &'static About;
     /// The revision that it rolls out. A mistake's path is that of the field within the item.
     fn revision(&self, said: &Rolled<'_>) -> Result<Revision, Mistake>;
+    /// Whether a judge is asked while it goes on.
+    fn is_gated(&self) -> bool {
+        false
+    }
+    /// The steps that it stands for.
+    fn track(&self, said: &Rolled<'_>, revision: &Revision) -> Track {
+        said.track(self.about(), revision)
+    }
     /// What runs in the end and what stood before it, oldest first, once it is done.
     fn after(&self, past: &mut Vec<Revision>, revision: Revision);
 }
@@ -50,8 +60,42 @@ pub struct Rolled<'a> {
     pub to: Option<&'a Name>,
     /// When it begins.
     pub begins: Duration,
-    /// How long it may take.
+    /// How long it may take; of what is gated, its last step.
     pub within: Duration,
+    /// What it runs beside the component meanwhile, where it is gated.
+    pub sets: Option<&'a Sets>,
+}
+
+/// What a gated rollout runs beside the component, and how the traffic is split.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sets {
+    /// Replicas of the new revision.
+    pub canary: Name,
+    /// Fresh replicas of what ran before; none: it is compared with the component's own.
+    pub baseline: Option<Name>,
+    /// How many replicas each has.
+    pub replicas: u16,
+    /// The canary's share of the traffic, step by step, in parts of 10,000.
+    pub shares: Vec<u16>,
+    /// How long a step lasts at most.
+    pub each: Duration,
+}
+
+impl Sets {
+    /// The baseline first: it is never younger.
+    pub fn all(&self) -> impl Iterator<Item = &Name> {
+        self.baseline.iter().chain(std::iter::once(&self.canary))
+    }
+
+    /// How long the judge may take over all steps.
+    pub fn gates(&self) -> Duration {
+        self.each * u32::try_from(self.shares.len()).unwrap_or(u32::MAX)
+    }
+
+    /// The split while the canary gets so much: the baseline gets as much.
+    pub fn at(&self, share: u16) -> Shares {
+        Shares(self.all().map(|set| (set.clone(), share)).collect())
+    }
 }
 
 impl Rolled<'_> {
@@ -108,7 +152,7 @@ fn item(about: &About, generator: &mut SchemaGenerator, more: &[(&str, Value)]) 
 pub(super) mod tests {
     use std::time::Duration;
 
-    use super::{Rolled, RolloutKind};
+    use super::{Rolled, RolloutKind, Sets};
     use crate::{
         act::Revision,
         step::Track,
@@ -129,6 +173,13 @@ pub(super) mod tests {
         let past: Vec<Revision> =
             past.iter().map(|name| spec.revision(&name.parse().unwrap()).unwrap()).collect();
         let to = to.map(|name| name.parse().unwrap());
+        let sets = kind.is_gated().then(|| Sets {
+            canary: "web-canary".parse().unwrap(),
+            baseline: Some("web-baseline".parse().unwrap()),
+            replicas: 1,
+            shares: vec![500, 2_500],
+            each: Duration::from_secs(30),
+        });
         let said = Rolled {
             number: 1,
             component: &component,
@@ -137,7 +188,8 @@ pub(super) mod tests {
             to: to.as_ref(),
             begins: Duration::from_secs(10),
             within: Duration::from_secs(20),
+            sets: sets.as_ref(),
         };
-        Ok(said.track(kind.about(), &kind.revision(&said)?))
+        Ok(kind.track(&said, &kind.revision(&said)?))
     }
 }

@@ -1,0 +1,476 @@
+//! `canary`: whether a canary is no worse than its baseline. One fold for the gate that is asked while the rollout goes on
+//! and for the verdict: the decision is an event, and a replay must reach it at the same second.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    evidence::{Event, Evidence, Request, What},
+    judge::{
+        Finding, Judge, JudgeKind, State,
+        canary::{Arm, ArmSecond, Canary, Decision, Estimate, Phase, Standing},
+    },
+    name::Name,
+    plan::{CanaryPlan, Plan, RolloutPlan},
+    step::{End, StepId},
+};
+
+/// Its line in the list.
+pub(super) const KIND: JudgeKind = JudgeKind {
+    name: "canary",
+    about: "no canary is worse than its baseline: errors, wrong answers, latency",
+    asked: false,
+    make: |plan| Box::new(Gates::new(plan)),
+};
+
+const SECOND_US: u64 = 1_000_000;
+
+/// One canary's evidence, as far as it has come.
+pub struct Watch {
+    plan: CanaryPlan,
+    component: Name,
+    /// The steps that a judge is asked in.
+    gates: Vec<StepId>,
+    /// All steps, the first one first.
+    steps: Vec<StepId>,
+    /// When the load's zero was, by the run's clock.
+    zero_us: Option<u64>,
+    /// When the phases that are judged begin, on the load's time line.
+    judged_us: u64,
+    began_us: Option<u64>,
+    /// Of each gate: when its split was proved, and when something else began.
+    open: Vec<(Option<u64>, Option<u64>)>,
+    seconds: BTreeMap<(u64, Whose), ArmSecond>,
+    /// Requests that no set owns: most were answered by nobody.
+    nobody: u64,
+    canary: Canary,
+    /// Seconds before this one are judged.
+    judged: u64,
+}
+
+/// Which replicas answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Whose {
+    Canary,
+    Baseline,
+    Own,
+}
+
+impl Watch {
+    /// Of a rollout that has a judge.
+    pub fn new(plan: &Plan, rollout: &RolloutPlan) -> Option<Self> {
+        let gates = rollout.track.steps.iter().filter(|step| matches!(step.end, End::Gate(_)));
+        let gates: Vec<StepId> = gates.map(|step| step.id.clone()).collect();
+        let judged = plan.judged().next().map_or(0, |phase| phase.begins.as_micros());
+        let canary = rollout.canary.clone()?;
+        Some(Self {
+            canary: Canary::new(canary.judge.clone()),
+            judged: 0,
+            plan: canary,
+            component: rollout.component.clone(),
+            open: vec![(None, None); gates.len()],
+            gates,
+            steps: rollout.track.steps.iter().map(|step| step.id.clone()).collect(),
+            zero_us: None,
+            judged_us: u64::try_from(judged).unwrap_or(u64::MAX),
+            began_us: None,
+            seconds: BTreeMap::new(),
+            nobody: 0,
+        })
+    }
+
+    /// Takes an event of the run.
+    pub fn event(&mut self, event: &Event) {
+        if event.what == What::LoadBegan {
+            self.zero_us.get_or_insert(event.at_us);
+        }
+        let Some(at_us) = self.zero_us.and_then(|zero| event.at_us.checked_sub(zero)) else { return };
+        match &event.what {
+            What::Entering { step, .. } if self.steps.contains(step) => {
+                if self.steps.first() == Some(step) {
+                    self.began_us.get_or_insert(at_us);
+                }
+                // Whatever comes next ends the split that was judged.
+                self.ends(at_us);
+            }
+            What::Entered { step } => {
+                if let Some(number) = self.gates.iter().position(|gate| gate == step) {
+                    self.open[number].0.get_or_insert(at_us);
+                }
+            }
+            What::Healing { step } if self.gates.contains(step) => self.ends(at_us),
+            _ => {}
+        }
+    }
+
+    fn ends(&mut self, at_us: u64) {
+        let open = self.open.iter_mut().filter(|(began, _)| began.is_some());
+        open.for_each(|(_, ended)| _ = ended.get_or_insert(at_us));
+    }
+
+    /// Takes a request.
+    pub fn row(&mut self, row: &Request) {
+        if !row.class.was_sent() {
+            return;
+        }
+        let Some(whose) = self.whose(&row.arm) else {
+            self.nobody += 1;
+            return;
+        };
+        let (number, arm) =
+            (row.done_us / SECOND_US, if whose == Whose::Canary { Arm::Canary } else { Arm::Stable });
+        let none = || ArmSecond::new(number, Phase::Baseline, arm);
+        self.seconds.entry((number, whose)).or_insert_with(none).add(row);
+    }
+
+    /// Replicas are called like their set, with more behind it.
+    fn whose(&self, answered: &str) -> Option<Whose> {
+        let of = |set: &Name| {
+            answered.strip_prefix(set.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+        };
+        if of(&self.plan.sets.canary) {
+            return Some(Whose::Canary);
+        }
+        if self.plan.sets.baseline.as_ref().is_some_and(of) {
+            return Some(Whose::Baseline);
+        }
+        of(&self.component).then_some(Whose::Own)
+    }
+
+    /// The part of the rollout that a whole second lies in; none while something is changed.
+    fn phase(&self, number: u64) -> Option<Phase> {
+        let (from, upto) =
+            (number.saturating_mul(SECOND_US), number.saturating_add(1).saturating_mul(SECOND_US));
+        let step = self.open.iter().position(|(began, ended)| {
+            began.is_some_and(|began| began <= from) && ended.is_none_or(|ended| upto <= ended)
+        });
+        if let Some(step) = step {
+            return u32::try_from(step).ok().map(Phase::Step);
+        }
+        let before = self.judged_us <= from && self.began_us.is_none_or(|began| upto <= began);
+        before.then_some(Phase::Baseline)
+    }
+
+    /// Judges everything before this second of the load's time line; what comes of it later is too late.
+    pub fn advance(&mut self, upto: u64) -> &Canary {
+        let mut canary = std::mem::replace(&mut self.canary, Canary::new(self.plan.judge.clone()));
+        self.feed(&mut canary, self.judged, upto);
+        self.judged = self.judged.max(upto);
+        self.canary = canary;
+        &self.canary
+    }
+
+    /// The same from the beginning, for who has all the evidence.
+    fn judge(&self, upto: u64) -> Canary {
+        let mut canary = Canary::new(self.plan.judge.clone());
+        self.feed(&mut canary, 0, upto);
+        canary
+    }
+
+    fn feed(&self, canary: &mut Canary, from: u64, upto: u64) {
+        let own = self.plan.sets.baseline.is_none();
+        for ((number, whose), second) in
+            self.seconds.range((from, Whose::Canary)..(upto.max(from), Whose::Canary))
+        {
+            let Some(phase) = self.phase(*number) else { continue };
+            // Beside a fresh baseline the replicas that ran before prove nothing of the canary.
+            if *whose != Whose::Own || own || phase == Phase::Baseline {
+                canary.see(&ArmSecond { phase, ..second.clone() });
+            }
+        }
+        canary.close();
+    }
+}
+
+struct Gates {
+    canaries: Vec<Gated>,
+    interrupted: bool,
+}
+
+/// One canary, and what its gates decided.
+struct Gated {
+    title: String,
+    watch: Watch,
+    decided: Vec<(StepId, u64, Decision)>,
+    began: bool,
+}
+
+impl Gates {
+    fn new(plan: &Plan) -> Self {
+        let gated = |rollout: &RolloutPlan| {
+            let watch = Watch::new(plan, rollout)?;
+            Some(Gated { title: rollout.title.clone(), watch, decided: vec![], began: false })
+        };
+        Self { canaries: plan.rollouts.iter().filter_map(gated).collect(), interrupted: false }
+    }
+}
+
+impl Judge for Gates {
+    fn see(&mut self, evidence: Evidence<'_>) {
+        match evidence {
+            Evidence::Event(event) => {
+                self.interrupted |= event.what == What::Interrupted;
+                self.canaries.iter_mut().for_each(|canary| canary.event(event));
+            }
+            Evidence::Request(row) => self.canaries.iter_mut().for_each(|canary| canary.watch.row(row)),
+            Evidence::Metric(_) => {}
+        }
+    }
+
+    fn findings(&self) -> Vec<Finding> {
+        self.canaries.iter().flat_map(|canary| canary.findings(self.interrupted)).collect()
+    }
+}
+
+impl Gated {
+    fn event(&mut self, event: &Event) {
+        self.watch.event(event);
+        match &event.what {
+            What::Gate { step, upto, decision } if self.watch.gates.contains(step) => {
+                self.decided.push((step.clone(), *upto, decision.clone()));
+            }
+            What::Entering { step, .. } => self.began |= self.watch.steps.first() == Some(step),
+            _ => {}
+        }
+    }
+
+    fn findings(&self, interrupted: bool) -> Vec<Finding> {
+        let unseen = if interrupted { State::Unknown } else { State::Invalid };
+        let Some((step, upto, decision)) = self.decided.last() else {
+            let why = if self.began { "its judge was never asked" } else { "it never began" };
+            return vec![self.finding(unseen, "nothing", 0, why.to_owned())];
+        };
+        let canary = self.watch.judge(*upto);
+        let last = self.watch.gates.last() == Some(step);
+        let again = settled(&canary, last);
+        let all = canary.findings();
+        let samples = all.iter().map(|one| one.samples.0 + one.samples.1).max().unwrap_or_default();
+        let nobody = match self.watch.nobody {
+            0 => String::new(),
+            count => format!("; {count} requests were answered by nobody that is known"),
+        };
+        let (state, what, why) = match decision {
+            _ if again != *decision => (
+                State::Invalid,
+                "nothing",
+                format!("the run decided {decision:?}, the journal says {again:?}"),
+            ),
+            Decision::Promote => {
+                (State::Met, "promoted", "an effect that would be harm is excluded".to_owned())
+            }
+            Decision::RollBack { metric, second } => {
+                let why = all.iter().find(|one| one.metric == *metric).map(|one| one.reason.clone());
+                let why = why.unwrap_or_else(|| metric.clone());
+                (
+                    State::Missed,
+                    "rolled back",
+                    format!("{metric} is worse, seen after second {second}: {why}"),
+                )
+            }
+            Decision::Inconclusive { reason } => (State::Unknown, "inconclusive", reason.clone()),
+            Decision::GoOn => (unseen, "nothing", "the run ended before it was decided".to_owned()),
+        };
+        let whole = self.finding(state, what, samples, format!("{why}{nobody}"));
+        std::iter::once(whole).chain(all.iter().map(|estimate| self.metric(estimate))).collect()
+    }
+
+    fn finding(&self, state: State, measured: &str, samples: u64, why: String) -> Finding {
+        Finding {
+            judge: KIND.name.into(),
+            what: "canary is no worse".into(),
+            at: Some(self.title.clone()),
+            state,
+            measured: measured.to_owned(),
+            samples,
+            detail: format!("{}: {why}", self.title),
+        }
+    }
+
+    fn metric(&self, estimate: &Estimate) -> Finding {
+        let state = match estimate.standing {
+            Standing::Worse => State::Missed,
+            Standing::Harmless => State::Met,
+            Standing::Open | Standing::TooLittle => State::Unknown,
+        };
+        Finding {
+            what: format!("canary {} is no worse", estimate.metric),
+            detail: format!("{}: {}", self.title, estimate.reason),
+            ..self.finding(state, &estimate.reason, estimate.samples.0 + estimate.samples.1, String::new())
+        }
+    }
+}
+
+/// What a gate decides when it is asked for the last time in its step. Only the last step must exclude harm: at a small
+/// share there is not evidence enough, and what it does to users is as small.
+pub fn settled(canary: &Canary, last: bool) -> Decision {
+    match canary.decision() {
+        Decision::RollBack { metric, second } => Decision::RollBack { metric, second },
+        Decision::Promote => Decision::Promote,
+        Decision::GoOn | Decision::Inconclusive { .. } if !last => Decision::Promote,
+        Decision::GoOn | Decision::Inconclusive { .. } => {
+            let reason =
+                canary.undecided().unwrap_or_else(|| "the step was shorter than the least time".to_owned());
+            Decision::Inconclusive { reason }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeSet, time::Duration};
+
+    use super::{Gates, Watch, settled};
+    use crate::{
+        act::Ability,
+        evidence::{Class, Event, Evidence, Operation, Request, What},
+        judge::{Judge, State, canary::Decision},
+        plan::{Known, Plan, plan, with_sets},
+        scenario,
+        step::StepId,
+        system,
+    };
+
+    fn planned() -> Plan {
+        let system = "format: 1\nname: x\narm_header: x-replica\ncomponents:\n  \
+                      web: { replicas: 3, ports: [http], ready: { tcp: { port: http } }, revisions: { v2: { settings: { A: b } } } }\n  \
+                      front: { ports: [http], uses: [web], ready: { tcp: { port: http } }, weighs: { component: web, map: m, socket: s } }\n\
+                      endpoint: { component: front, port: http }\nbehaviours: { get: { steps: [{ method: GET, path: / }] } }\n";
+        let text = "hypothesis: h\nsystem: s.yml\nphases: { warm-up: 5s, baseline: 40s, canary: 400s }\n\
+                    rollouts: [{ canary: web, to: v2, at: canary, shares: [10%, 40%], each: 120s }]\n\
+                    load: [{ behaviour: get, arrivals: { constant: 10/s } }]\nobjectives: [errors < 1%]\n";
+        let said = scenario::read(text).unwrap();
+        let system = with_sets(system::read(system).unwrap(), &said);
+        let abilities = BTreeSet::from([Ability::Start, Ability::Configure, Ability::Weigh]);
+        plan("x", &said, &Known { system: &system, target: "any", abilities, slack: Duration::ZERO }).unwrap()
+    }
+
+    const ZERO_US: u64 = 7_000_000;
+
+    fn at(second: u64, what: What) -> Event {
+        Event { at_us: ZERO_US + second * 1_000_000, what }
+    }
+
+    fn step(number: usize) -> StepId {
+        StepId(format!("canary-1/{number}"))
+    }
+
+    /// The sets start at 45, the first split stands from 48 to 168, the second from 169 on.
+    fn events() -> Vec<Event> {
+        vec![
+            at(0, What::LoadBegan),
+            at(45, What::Entering { step: step(1), acts: vec![] }),
+            at(46, What::Entered { step: step(1) }),
+            at(47, What::Entering { step: step(2), acts: vec![] }),
+            at(48, What::Entered { step: step(2) }),
+            at(168, What::Entering { step: step(3), acts: vec![] }),
+            at(169, What::Entered { step: step(3) }),
+        ]
+    }
+
+    fn row(second: u64, number: u64, arm: &str, class: Class) -> Request {
+        let done_us = second * 1_000_000 + number;
+        Request {
+            intended_us: done_us.saturating_sub(10_000 + number % 997),
+            sent_us: done_us.saturating_sub(9_000),
+            done_us,
+            step: 0,
+            arm: arm.into(),
+            status: 200,
+            class,
+            bytes: 1,
+            operation: Operation::None,
+            key: String::new(),
+            value: String::new(),
+        }
+    }
+
+    /// 200 requests a second; of the canary's so many fail, one in so many.
+    fn rows(seconds: std::ops::Range<u64>, fails: Option<u64>) -> Vec<Request> {
+        let mut all = vec![];
+        for second in seconds {
+            for number in 0..200 {
+                let arm = match (second, number % 5) {
+                    (48.., 0 | 1) => "web-canary-1",
+                    (48.., 2 | 3) => "web-baseline-1",
+                    _ => "web-2",
+                };
+                let bad =
+                    arm == "web-canary-1" && fails.is_some_and(|one_in| (second * 200 + number) % one_in < 5);
+                all.push(row(second, number, arm, if bad { Class::WrongStatus } else { Class::Ok }));
+            }
+        }
+        all
+    }
+
+    fn watched(fails: Option<u64>, upto: u64) -> Watch {
+        let plan = planned();
+        let mut watch = Watch::new(&plan, &plan.rollouts[0]).unwrap();
+        events().iter().for_each(|event| watch.event(event));
+        rows(5..upto, fails).iter().for_each(|row| watch.row(row));
+        watch
+    }
+
+    #[test]
+    fn asked_second_by_second_or_at_once_the_judge_decides_the_same() {
+        for fails in [None, Some(100)] {
+            let mut watch = watched(fails, 290);
+            let mut decided = None;
+            for upto in 40..290 {
+                let decision = watch.advance(upto).decision();
+                if decision != Decision::GoOn && decided.is_none() {
+                    decided = Some((upto, decision));
+                }
+            }
+            let (upto, decision) = decided.unwrap();
+            assert_eq!(watch.judge(upto).decision(), decision, "{fails:?}");
+            match fails {
+                None => assert_eq!(decision, Decision::Promote),
+                Some(_) => {
+                    assert!(matches!(&decision, Decision::RollBack { metric, .. } if metric == "errors"))
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn seconds_in_which_something_is_changed_are_nobodys() {
+        let watch = watched(None, 50);
+        let phases: Vec<bool> =
+            [4, 5, 44, 45, 47, 48, 167, 168, 169].map(|second| watch.phase(second).is_some()).to_vec();
+        assert_eq!(phases, [false, true, true, false, false, true, true, false, true]);
+    }
+
+    fn findings(
+        fails: Option<u64>,
+        upto: u64,
+        decision: impl Fn(&Watch) -> Decision,
+    ) -> Vec<(String, State, String)> {
+        let watch = watched(fails, upto);
+        let mut gates = Gates::new(&planned());
+        let gate = What::Gate { step: step(3), upto, decision: decision(&watch) };
+        events().iter().chain([&at(upto, gate)]).for_each(|event| gates.see(Evidence::Event(event)));
+        rows(5..upto, fails).iter().for_each(|row| gates.see(Evidence::Request(row)));
+        gates.findings().into_iter().map(|one| (one.what, one.state, one.detail)).collect()
+    }
+
+    #[test]
+    fn a_verdict_is_the_decision_that_the_journal_bears_out() {
+        let honest = |watch: &Watch| settled(&watch.judge(289), true);
+        let good = findings(None, 289, honest);
+        assert!(good.iter().all(|(_, state, _)| *state == State::Met), "{good:?}");
+        let bad = findings(Some(100), 289, honest);
+        assert_eq!((bad[0].0.as_str(), bad[0].1), ("canary is no worse", State::Missed), "{bad:?}");
+        let short = findings(None, 175, |watch: &Watch| settled(&watch.judge(175), true));
+        assert_eq!(short[0].1, State::Unknown, "{short:?}");
+        let forged = findings(Some(100), 289, |_| Decision::Promote);
+        assert_eq!(forged[0].1, State::Invalid, "{forged:?}");
+        assert!(forged[0].2.contains("the journal says"), "{forged:?}");
+    }
+
+    #[test]
+    fn a_canary_that_nobody_asked_about_is_no_evidence() {
+        let mut gates = Gates::new(&planned());
+        assert_eq!(gates.findings()[0].state, State::Invalid);
+        gates.see(Evidence::Event(&at(9, What::Interrupted)));
+        assert_eq!(gates.findings()[0].state, State::Unknown);
+    }
+}

@@ -1,0 +1,325 @@
+//! Canaries: what a scenario says of them, and the sets that the system has because of them.
+
+use std::time::Duration;
+
+use indexmap::IndexMap;
+
+use super::CanaryPlan;
+use crate::{
+    judge::canary::{
+        Config,
+        config::{Effect, Quantile},
+    },
+    kind::{self, RolloutKind, Sets},
+    name::Name,
+    scenario::{Against, Gated, Rollout, Scenario},
+    system::{Shares, System},
+    unit::Percent,
+    yaml::Mistake,
+};
+
+/// Both sets together may not get more: the component itself is what users are safe with.
+const MOST: f64 = 0.9;
+
+/// The system with the sets that the canaries of a scenario need. What is wrong with them the plan says.
+#[must_use]
+pub fn with_sets(system: System, scenario: &Scenario) -> System {
+    let canaries = scenario.rollouts.iter().filter(|rollout| is_gated(rollout));
+    canaries.fold(system, |system, rollout| {
+        let Some(spec) = system.components.get(&rollout.component) else { return system };
+        let to = rollout.to.as_ref().and_then(|to| spec.revision(to));
+        let (Some(to), component) = (to, &rollout.component) else { return system };
+        let before = crate::act::Revision::original();
+        let replicas = rollout.gated.replicas.unwrap_or(1);
+        let all = [
+            (canary(component), Some(to)),
+            (baseline(component), against_baseline(&rollout.gated).then_some(before)),
+        ];
+        all.into_iter().fold(system, |system, (set, revision)| match (set, revision) {
+            (Some(set), Some(revision)) if !system.components.contains_key(&set) => {
+                system.with_set(&set, replicas, component, revision)
+            }
+            _ => system,
+        })
+    })
+}
+
+fn is_gated(rollout: &Rollout) -> bool {
+    kind::rollout(rollout.word.as_str()).is_some_and(RolloutKind::is_gated)
+}
+
+fn against_baseline(gated: &Gated) -> bool {
+    gated.against.unwrap_or_default() == Against::Baseline
+}
+
+fn canary(component: &Name) -> Option<Name> {
+    format!("{component}-canary").parse().ok()
+}
+
+fn baseline(component: &Name) -> Option<Name> {
+    format!("{component}-baseline").parse().ok()
+}
+
+/// What a judge compares while a rollout goes on; none where it asks for no judge. Times are the first moment that is
+/// judged, that of the rollout, and how long it may take.
+pub(super) fn plan(
+    rollout: &Rollout,
+    kind: &dyn RolloutKind,
+    system: &System,
+    (judged, begins, within): (Duration, Duration, Duration),
+) -> Result<Option<CanaryPlan>, Mistake> {
+    let gated = &rollout.gated;
+    if !kind.is_gated() {
+        return only_for_canaries(gated, rollout.word.as_str()).map(|()| None);
+    }
+    let sets = sets(rollout, system)?;
+    if sets.gates() >= within {
+        let what = format!(
+            "the steps take {:?} and leave no time to promote: the rollout has {within:?}",
+            sets.gates()
+        );
+        return Err(Mistake::at("each", what).mend("write a shorter time, or make the phase longer"));
+    }
+    let judge = judge(gated.harm.as_ref())?;
+    let least = Duration::from_secs(judge.least.baseline_seconds as u64);
+    if begins.saturating_sub(judged) < least {
+        let what = format!(
+            "the judge learns from {least:?} of judged load before the canary, here are {:?}",
+            begins.saturating_sub(judged)
+        );
+        return Err(Mistake::at("at", what).mend("make the phase before it longer"));
+    }
+    let most_seconds = sets.each.as_secs();
+    let judge = Config { most_seconds, least_seconds: judge.least_seconds.min(most_seconds), ..judge };
+    Ok(Some(CanaryPlan { sets, judge }))
+}
+
+/// The judge's defaults, or only what is written with the effects that would be harm.
+fn judge(harm: Option<&IndexMap<Name, Percent>>) -> Result<Config, Mistake> {
+    let usual = Config::default();
+    let Some(harm) = harm else { return Ok(usual) };
+    let mut judge = Config { errors: None, wrong_answers: None, latency: vec![], ..usual.clone() };
+    for (metric, effect) in harm {
+        let at = || format!("harm.{metric}");
+        let harm = effect.fraction();
+        if harm <= 0.0 {
+            return Err(Mistake::at(at(), "no effect at all can be excluded").mend("write more than 0%"));
+        }
+        let share = |usual: Option<Effect>| {
+            let smallest = usual.map_or(harm, |usual| usual.smallest).min(harm / 2.0);
+            Some(Effect { smallest, harm })
+        };
+        let quantile = metric.as_str().strip_prefix('p').and_then(|number| number.parse::<u8>().ok());
+        match (metric.as_str(), quantile) {
+            ("errors", _) => judge.errors = share(usual.errors),
+            ("wrong-answers", _) => judge.wrong_answers = share(usual.wrong_answers),
+            (_, Some(number @ 1..=99)) => {
+                let quantile = f64::from(number) / 100.0;
+                let known = usual
+                    .latency
+                    .iter()
+                    .min_by(|a, b| (a.quantile - quantile).abs().total_cmp(&(b.quantile - quantile).abs()));
+                let smallest = known.map_or(harm, |known| known.smallest - 1.0).min(harm / 2.0);
+                judge.latency.push(Quantile { quantile, smallest: 1.0 + smallest, harm: 1.0 + harm });
+            }
+            _ => {
+                let known = ["errors", "wrong-answers", "p50", "p95", "p99"];
+                return Err(Mistake::unknown(at(), "metric", metric.as_str(), known));
+            }
+        }
+    }
+    match judge.errors.is_some() || judge.wrong_answers.is_some() || !judge.latency.is_empty() {
+        true => Ok(judge),
+        false => Err(Mistake::at("harm", "nothing is judged").mend("write `harm: { errors: 0.5% }`")),
+    }
+}
+
+fn only_for_canaries(gated: &Gated, word: &str) -> Result<(), Mistake> {
+    let said = [
+        ("shares", !gated.shares.is_empty()),
+        ("each", gated.each.is_some()),
+        ("replicas", gated.replicas.is_some()),
+        ("against", gated.against.is_some()),
+        ("harm", gated.harm.is_some()),
+    ];
+    match said.into_iter().find(|(_, said)| *said) {
+        Some((field, _)) => {
+            let what = format!("`{field}` is for a canary; `{word}` splits no traffic");
+            Err(Mistake::of_key(field, what).mend("take it out, or write `canary:`"))
+        }
+        None => Ok(()),
+    }
+}
+
+fn sets(rollout: &Rollout, system: &System) -> Result<Sets, Mistake> {
+    let (gated, component) = (&rollout.gated, &rollout.component);
+    let splits =
+        |spec: &crate::system::Component| spec.weighs.as_ref().is_some_and(|w| w.component == *component);
+    if !system.components.values().any(splits) {
+        let what = format!("nothing splits the traffic of `{component}`");
+        let mend = "add `weighs:` to the component in front of it in the system file";
+        return Err(Mistake::at(rollout.word.as_str(), what).mend(mend));
+    }
+    if system.arm_header.is_none() {
+        let what = "which version gave an answer is not known: the system file names no `arm_header`";
+        return Err(Mistake::at(rollout.word.as_str(), what).mend("add `arm_header: x-replica`"));
+    }
+    let each = gated.each.ok_or_else(|| Mistake::at("", "a canary has steps").mend("add `each: 30s`"))?.get();
+    if each < Duration::from_secs(1) {
+        return Err(Mistake::at("each", "no judge decides in less than a second").mend("write `each: 30s`"));
+    }
+    let replicas = gated.replicas.unwrap_or(1);
+    if replicas == 0 {
+        return Err(Mistake::at("replicas", "a canary without replicas").mend("write 1 or more"));
+    }
+    let with_baseline = against_baseline(gated);
+    let long = || {
+        Mistake::at(rollout.word.as_str(), "the name is too long for one of a set")
+            .mend("rename the component")
+    };
+    let canary = canary(component).ok_or_else(long)?;
+    let baseline = if with_baseline { Some(baseline(component).ok_or_else(long)?) } else { None };
+    for set in std::iter::once(&canary).chain(&baseline) {
+        if system.components.get(set).is_some_and(|spec| spec.set.is_none()) {
+            let what = format!("the system has a component `{set}`, which a set would be called");
+            return Err(Mistake::at(rollout.word.as_str(), what).mend("rename the component"));
+        }
+    }
+    Ok(Sets { canary, baseline, replicas, shares: shares(&gated.shares, with_baseline)?, each })
+}
+
+fn shares(said: &[Percent], with_baseline: bool) -> Result<Vec<u16>, Mistake> {
+    if said.is_empty() {
+        return Err(Mistake::at("", "a canary gets a share of the traffic").mend("add `shares: [5%, 25%]`"));
+    }
+    let most = if with_baseline { MOST / 2.0 } else { MOST };
+    let mut before = 0.0;
+    let mut shares = vec![];
+    for (index, share) in said.iter().enumerate() {
+        let at = format!("shares[{index}]");
+        let fraction = share.fraction();
+        if fraction <= before {
+            let what = format!("{share} is no step up");
+            return Err(Mistake::at(at, what).mend("write shares over 0% that grow"));
+        }
+        if fraction > most {
+            let what = format!(
+                "{share} is too much: the component itself keeps a tenth, and a baseline gets as much as the canary"
+            );
+            return Err(Mistake::at(at, what).mend(format!("write {} or less", Percent::of(most))));
+        }
+        before = fraction;
+        shares.push((fraction * f64::from(Shares::WHOLE)).round() as u16);
+    }
+    Ok(shares)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeSet, time::Duration};
+
+    use super::with_sets;
+    use crate::{
+        act::Ability,
+        plan::{Known, Plan, plan},
+        scenario,
+        system::{self, System},
+    };
+
+    const SYSTEM: &str = "format: 1\nname: x\narm_header: x-replica\ncomponents:\n  \
+                          web: { replicas: 3, ports: [http], ready: { tcp: { port: http } }, revisions: { v2: { settings: { A: b } } } }\n  \
+                          front: { ports: [http], uses: [web], ready: { tcp: { port: http } }, weighs: { component: web, map: m, socket: s } }\n\
+                          endpoint: { component: front, port: http }\nbehaviours: { get: { steps: [{ method: GET, path: / }] } }\n";
+
+    fn planned(system: &str, line: &str) -> Result<(Plan, System), String> {
+        let text = format!(
+            "hypothesis: h\nsystem: s.yml\nphases: {{ warm-up: 5s, baseline: 30s, canary: 100s }}\nrollouts:\n  - {{ {line} }}\n\
+             load: [{{ behaviour: get, arrivals: {{ constant: 10/s }} }}]\nobjectives: [errors < 1%]\n"
+        );
+        let said = scenario::read(text).unwrap();
+        let system = with_sets(system::read(system).unwrap(), &said);
+        let abilities = BTreeSet::from([Ability::Start, Ability::Configure, Ability::Weigh]);
+        let known = Known { system: &system, target: "any", abilities, slack: Duration::ZERO };
+        let shown = |all: Vec<crate::yaml::Mistake>| {
+            all.iter().map(|m| m.show("x.yml")).collect::<Vec<_>>().join("\n")
+        };
+        plan("x", &said, &known).map_err(shown).map(|plan| (plan, system.clone()))
+    }
+
+    fn told(line: &str) -> String {
+        planned(SYSTEM, line).err().unwrap_or_default()
+    }
+
+    const GOOD: &str = "canary: web, to: v2, at: canary, shares: [5%, 45%], each: 40s";
+
+    #[test]
+    fn a_canary_has_two_sets_that_the_set_up_leaves_alone() {
+        let (plan, system) = planned(SYSTEM, GOOD).unwrap();
+        let names: Vec<&str> = system.components.keys().map(|name| name.as_str()).collect();
+        assert_eq!(names, ["web", "web-baseline", "web-canary", "front"]);
+        let started = |set: &str| {
+            &system.components[&set.parse::<crate::name::Name>().unwrap()].set.as_ref().unwrap().revision
+        };
+        assert_eq!(
+            (started("web-canary").name.as_str(), started("web-baseline").name.as_str()),
+            ("v2", "original")
+        );
+        let set_up: Vec<&str> = plan.set_up.steps.iter().map(|step| step.title.as_str()).collect();
+        assert_eq!(set_up, ["start ground", "start web", "start front"]);
+        let canary = plan.rollouts[0].canary.as_ref().unwrap();
+        assert_eq!(canary.sets.shares, [500, 4_500]);
+        assert_eq!((canary.judge.least_seconds, canary.judge.most_seconds), (40, 40));
+        assert_eq!(plan.rollouts[0].track.steps.last().unwrap().effect[0].within, Duration::from_secs(20));
+        assert!(plan.needs.contains(&Ability::Weigh));
+    }
+
+    #[test]
+    fn against_the_stable_replicas_there_is_one_set() {
+        let (plan, system) = planned(SYSTEM, &format!("{GOOD}, against: stable, replicas: 2")).unwrap();
+        assert_eq!(system.components.len(), 3);
+        let sets = &plan.rollouts[0].canary.as_ref().unwrap().sets;
+        assert_eq!((sets.baseline.as_ref(), sets.replicas), (None, 2));
+    }
+
+    #[test]
+    fn what_is_judged_is_what_is_written_and_its_smallest_effect_lies_below_harm() {
+        let (plan, _) = planned(SYSTEM, &format!("{GOOD}, harm: {{ errors: 0.1%, p95: 60% }}")).unwrap();
+        let judge = &plan.rollouts[0].canary.as_ref().unwrap().judge;
+        let errors = judge.errors.unwrap();
+        assert!(errors.smallest < errors.harm && judge.wrong_answers.is_none());
+        let [p95] = judge.latency.as_slice() else { panic!("{judge:?}") };
+        assert_eq!((p95.quantile, p95.smallest, p95.harm), (0.95, 1.05, 1.6));
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_canary_is_told_with_its_mend() {
+        for (line, expected) in [
+            ("canary: web, to: v2, at: canary, each: 40s", "add `shares: [5%, 25%]`"),
+            ("canary: web, to: v2, at: canary, shares: [5%]", "add `each: 30s`"),
+            ("canary: web, to: v3, at: canary, shares: [5%], each: 40s", "unknown revision `v3`"),
+            ("canary: web, to: v2, at: canary, shares: [5%, 5%], each: 40s", "5% is no step up"),
+            ("canary: web, to: v2, at: canary, shares: [50%], each: 40s", "write 45% or less"),
+            ("canary: web, to: v2, at: canary, shares: [5%], each: 100s", "leave no time to promote"),
+            ("canary: web, to: v2, at: canary, shares: [5%], each: 40s, replicas: 0", "write 1 or more"),
+            (
+                "canary: web, to: v2, at: baseline + 5s, shares: [5%], each: 10s",
+                "make the phase before it longer",
+            ),
+            ("update: web, to: v2, at: canary, shares: [5%]", "`shares` is for a canary"),
+            (
+                "canary: web, to: v2, at: canary, shares: [5%], each: 40s, harm: { p999: 5% }",
+                "unknown metric",
+            ),
+            ("canary: web, to: v2, at: canary, shares: [5%], each: 40s, harm: { p99: 0% }", "more than 0%"),
+            ("canary: web, to: v2, at: canary, shares: [5%], each: 40s, harm: {}", "nothing is judged"),
+        ] {
+            let told = told(line);
+            assert!(told.contains(expected) && told.contains("x.yml:5:"), "{line}: {told}");
+        }
+        let plain = SYSTEM.replace(", weighs: { component: web, map: m, socket: s }", "");
+        let told = planned(&plain, GOOD).unwrap_err();
+        assert!(told.contains("nothing splits the traffic of `web`; add `weighs:`"), "{told}");
+        let told = planned(&SYSTEM.replace("arm_header: x-replica\n", ""), GOOD).unwrap_err();
+        assert!(told.contains("add `arm_header: x-replica`"), "{told}");
+    }
+}
