@@ -68,6 +68,21 @@ pub(crate) fn whole(shapes: &Shapes, name: &str, kind: Kind, number: u64) -> See
     seen
 }
 
+/// How a rollout of one step with the judge's defaults ends, and after how many seconds. Asked every ten seconds.
+pub(crate) fn verdict(shapes: &Shapes, name: &str, kind: Kind, number: u64) -> (Decision, u64) {
+    let mut canary = Canary::new(Config::default());
+    let mut stream = Stream::new(shapes, kind, SEED.stream(&format!("{name}/{number}")));
+    for at in 1..=kind.baseline_seconds + SECONDS {
+        stream.next().iter().for_each(|second| canary.see(second));
+        canary.close();
+        let decision = if at.is_multiple_of(10) { canary.decision() } else { Decision::GoOn };
+        if decision != Decision::GoOn {
+            return (decision, at - kind.baseline_seconds);
+        }
+    }
+    (canary.decision(), SECONDS)
+}
+
 /// The error test by itself.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Alone {
