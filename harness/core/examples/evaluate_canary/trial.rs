@@ -1,6 +1,6 @@
 //! One stream, seen by the judges; many streams, on all cores.
 
-use std::thread;
+use std::{panic::resume_unwind, thread};
 
 use gauntlet_core::{
     judge::canary::{Canary, Config, Decision},
@@ -36,7 +36,9 @@ pub(crate) fn many<T: Send>(count: u64, one: impl Fn(u64) -> T + Sync) -> Vec<T>
     thread::scope(|scope| {
         let part = |core| move || (core..count).step_by(cores as usize).map(one).collect::<Vec<T>>();
         let parts: Vec<_> = (0..cores).map(|core| scope.spawn(part(core))).collect();
-        parts.into_iter().flat_map(|part| part.join().unwrap_or_default()).collect()
+        let whole =
+            |part: thread::ScopedJoinHandle<'_, Vec<T>>| part.join().unwrap_or_else(|why| resume_unwind(why));
+        parts.into_iter().flat_map(whole).collect()
     })
 }
 
