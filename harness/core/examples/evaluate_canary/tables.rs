@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use gauntlet_core::stats::interval::wilson;
+use gauntlet_core::{judge::canary::Decision, stats::interval::wilson};
 
 use crate::{
     kayenta,
@@ -11,12 +11,14 @@ use crate::{
 };
 
 /// The tables in their order.
-pub(crate) const ALL: [fn(&mut Vec<String>) -> String; 4] = [false_alarms, limits, error_test, power];
+pub(crate) const ALL: [fn(&mut Vec<String>) -> String; 5] =
+    [false_alarms, limits, error_test, power, verdicts];
 /// The columns of the TSV file. Times are seconds of the canary's phase; empty when fewer were found.
 pub(crate) const HEAD: &str = "table\tstream\tjudge\tstreams\tfound\tlow\thigh\tmedian_s\tp90_s\tfirst_by";
 
 const ALIKE: u64 = 2_000;
 const WORSE: u64 = 300;
+const ENDS: u64 = 200;
 const BEYOND: u64 = 1_000;
 const ALONE: u64 = 4_000;
 const BASELINE_SECONDS: u64 = 300;
@@ -248,6 +250,52 @@ fn power(rows: &mut Vec<String>) -> String {
                 share(found.once, WORSE as usize),
                 found.high,
             );
+        }
+    }
+    text
+}
+
+fn verdicts(rows: &mut Vec<String>) -> String {
+    let shapes = Shapes::new();
+    let versions = [
+        ("unchanged", Wrong::Nothing),
+        ("errors x1.5", Wrong::Errors(1.5)),
+        ("errors x2", Wrong::Errors(2.0)),
+        ("errors 1 % against 0", Wrong::ErrorsFrom0(0.01)),
+        ("wrong answers 1 %", Wrong::Answers(0.01)),
+        ("latency x1.2", Wrong::Latency(1.2)),
+        ("tail x4 in 20 % of minutes", Wrong::Tail),
+        ("spread doubled", Wrong::Spread),
+    ];
+    let noises = [
+        ("independent", Noise::None),
+        ("AR(1), phi 0.6", Noise::Autoregressive(0.6)),
+        ("bursts", Noise::Bursts(120.0)),
+        ("drift", Noise::Drift),
+    ];
+    let mut text = format!(
+        "**How a step of at most 30 minutes ends**, {ENDS} streams each, with the defaults: promoted once harm is excluded\n\n\
+         | version | stream | rolled back | promoted | inconclusive | median end |\n|---|---|---|---|---|---|\n"
+    );
+    for (stream, noise) in noises {
+        for (name, wrong) in versions {
+            let full = format!("{name}; {stream}");
+            let ends = trial::many(ENDS, |at| trial::verdict(&shapes, &full, kind(noise, wrong), at));
+            let of = |which: fn(&Decision) -> bool| {
+                let time = |(decision, time): &(Decision, u64)| which(decision).then_some(*time);
+                ends.iter().map(time).collect::<Vec<Option<u64>>>()
+            };
+            let back = of(|decision| matches!(decision, Decision::RollBack { .. }));
+            let promoted = of(|decision| matches!(decision, Decision::Promote));
+            let open = of(|decision| matches!(decision, Decision::Inconclusive { .. } | Decision::GoOn));
+            rows.push(row("verdicts", &full, "rolled back", &back, ""));
+            rows.push(row("verdicts", &full, "promoted", &promoted, ""));
+            rows.push(row("verdicts", &full, "inconclusive", &open, ""));
+            let percent = |of: &[Option<u64>]| 100.0 * of.iter().flatten().count() as f64 / ENDS as f64;
+            let all: Vec<Option<u64>> = ends.iter().map(|(_, time)| Some(*time)).collect();
+            let (back, promoted, open) = (percent(&back), percent(&promoted), percent(&open));
+            let end = seconds(time(&all, 50));
+            text += &format!("| {name} | {stream} | {back:.1} % | {promoted:.1} % | {open:.1} % | {end} |\n");
         }
     }
     text

@@ -1,6 +1,6 @@
 //! One stream, seen by the judges; many streams, on all cores.
 
-use std::thread;
+use std::{panic::resume_unwind, thread};
 
 use gauntlet_core::{
     judge::canary::{Canary, Config, Decision},
@@ -36,7 +36,9 @@ pub(crate) fn many<T: Send>(count: u64, one: impl Fn(u64) -> T + Sync) -> Vec<T>
     thread::scope(|scope| {
         let part = |core| move || (core..count).step_by(cores as usize).map(one).collect::<Vec<T>>();
         let parts: Vec<_> = (0..cores).map(|core| scope.spawn(part(core))).collect();
-        parts.into_iter().flat_map(|part| part.join().unwrap_or_default()).collect()
+        let whole =
+            |part: thread::ScopedJoinHandle<'_, Vec<T>>| part.join().unwrap_or_else(|why| resume_unwind(why));
+        parts.into_iter().flat_map(whole).collect()
     })
 }
 
@@ -66,6 +68,21 @@ pub(crate) fn whole(shapes: &Shapes, name: &str, kind: Kind, number: u64) -> See
     }
     seen.high = if old.is_ready() { old.high() } else { [false; 4] };
     seen
+}
+
+/// How a rollout of one step with the judge's defaults ends, and after how many seconds. Asked every ten seconds.
+pub(crate) fn verdict(shapes: &Shapes, name: &str, kind: Kind, number: u64) -> (Decision, u64) {
+    let mut canary = Canary::new(Config::default());
+    let mut stream = Stream::new(shapes, kind, SEED.stream(&format!("{name}/{number}")));
+    for at in 1..=kind.baseline_seconds + SECONDS {
+        stream.next().iter().for_each(|second| canary.see(second));
+        canary.close();
+        let decision = if at.is_multiple_of(10) { canary.decision() } else { Decision::GoOn };
+        if decision != Decision::GoOn {
+            return (decision, at - kind.baseline_seconds);
+        }
+    }
+    (canary.decision(), SECONDS)
 }
 
 /// The error test by itself.

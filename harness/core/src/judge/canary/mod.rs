@@ -28,8 +28,6 @@ mod say;
 pub mod second;
 mod share;
 mod test;
-#[cfg(test)]
-mod tests;
 mod wrong_answers;
 
 pub use config::Config;

@@ -1,9 +1,10 @@
-//! Whole rollouts, told second by second.
+//! The judge of a canary on whole rollouts, told second by second.
 
+use gauntlet_core::{
+    judge::canary::{Arm, ArmSecond, Canary, Config, Decision, Estimate, Phase, Standing, config::Guard},
+    seed::{Draws, Seed},
+};
 use proptest::prelude::*;
-
-use super::{Arm, ArmSecond, Canary, Config, Decision, Estimate, Phase, Standing, config::Guard};
-use crate::seed::{Draws, Seed};
 
 /// What a version does: errors and wrong answers by chance, latencies spread around 20 ms.
 #[derive(Clone, Copy)]
@@ -51,6 +52,7 @@ fn rollout(config: Config, stable: Version, canary: Version, seconds: u64) -> Ca
     judge
 }
 
+#[expect(clippy::panic, reason = "a test fails by panicking")]
 fn rolled_back_by(judge: &Canary) -> String {
     match judge.decision() {
         Decision::RollBack { metric, .. } => metric,
