@@ -52,7 +52,7 @@ pub enum Origin {
     Redis(Redis),
     /// Objects of a deployment, given as a stream.
     Configuration {
-        /// Where they came from, in words: `namespace causal`.
+        /// Where they came from, in words: `namespace shop`.
         of: String,
     },
 }

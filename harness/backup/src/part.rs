@@ -91,6 +91,8 @@ impl Write for Layer {
 
 /// Reads a part's content; at its end it fails unless the content is what the manifest says.
 pub(crate) struct PartReader {
+    /// The part's name.
+    pub(crate) name: String,
     expected: Extent,
     layer: Tally<Opened>,
 }
@@ -112,7 +114,7 @@ impl PartReader {
         } else {
             Opened::Clear(file)
         };
-        Ok(Self { expected: part.plain.clone(), layer: Tally::new(layer) })
+        Ok(Self { name: part.name.clone(), expected: part.plain.clone(), layer: Tally::new(layer) })
     }
 
     fn end(&self) -> io::Result<()> {

@@ -1,6 +1,12 @@
 //! Programs joined to parts. Parts are blocking streams on threads of their own; a pipe in memory of some pages lies between.
 
-use std::io::{self, Read, Write};
+use std::{
+    io::{self, Read, Write},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex},
@@ -14,27 +20,33 @@ use crate::{
     error::Error,
     manifest::Part,
     part::{PartReader, PartWriter},
+    refusal::Refusal,
 };
 
 /// Bytes of the pipe.
 const PIPE: usize = 4 * CHUNK;
 
+/// The longest end of an output that may turn out not to belong to it.
+const TAIL: usize = 64;
+
 /// A part that is being written elsewhere.
 pub(crate) struct Filling {
     /// Where its content is written to.
     pub(crate) pipe: DuplexStream,
+    length: Arc<AtomicU64>,
     done: JoinHandle<io::Result<Part>>,
 }
 
 impl Filling {
     pub(crate) fn start(mut writer: PartWriter) -> Self {
         let (pipe, from) = duplex(PIPE);
-        let from = SyncIoBridge::new(from);
+        let (from, length) = (SyncIoBridge::new(from), Arc::new(AtomicU64::new(u64::MAX)));
+        let wanted = length.clone();
         let done = spawn_blocking(move || {
-            copy(from, &mut writer)?;
+            copy_some(from, &mut writer, &wanted)?;
             writer.finish()
         });
-        Self { pipe, done }
+        Self { pipe, length, done }
     }
 
     /// The end of its content.
@@ -43,6 +55,27 @@ impl Filling {
         let _ = self.pipe.shutdown().await;
         drop(self.pipe);
         self.done.await.map_err(io::Error::other)?
+    }
+}
+
+// How long the content is may only be known at its end, so the last bytes are held back until then.
+fn copy_some(mut from: impl Read, to: &mut impl Write, length: &AtomicU64) -> io::Result<()> {
+    let (mut held, mut buffer, mut written) = (Vec::new(), vec![0; CHUNK], 0_u64);
+    loop {
+        let read = from.read(&mut buffer)?;
+        held.extend_from_slice(&buffer[..read]);
+        let wanted = length.load(Ordering::Acquire).saturating_sub(written);
+        let ready = if read > 0 {
+            held.len().saturating_sub(TAIL)
+        } else {
+            usize::try_from(wanted).unwrap_or(usize::MAX).min(held.len())
+        };
+        to.write_all(&held[..ready])?;
+        held.drain(..ready);
+        written += ready as u64;
+        if read == 0 {
+            return to.flush();
+        }
     }
 }
 
@@ -85,10 +118,24 @@ fn copy(mut from: impl Read, mut to: impl Write) -> io::Result<()> {
     }
 }
 
-/// Runs a call whose output becomes a part. The file's error goes first: a full disk also breaks the program's pipe.
+/// Runs a call whose output becomes a part.
 pub(crate) async fn fill(programs: &dyn Programs, call: &Call, writer: PartWriter) -> Result<Part, Error> {
+    fill_first(programs, call, writer, |_| None).await
+}
+
+/// The same, for a program that says afterwards how many bytes of its output count. The file's error goes first: a full disk also breaks
+/// the program's pipe.
+pub(crate) async fn fill_first(
+    programs: &dyn Programs,
+    call: &Call,
+    writer: PartWriter,
+    length: impl Fn(&Ended) -> Option<u64> + Send,
+) -> Result<Part, Error> {
     let mut filling = Filling::start(writer);
     let ended = programs.run(call, None, Some(&mut filling.pipe)).await;
+    if let Some(length) = ended.as_ref().ok().and_then(length) {
+        filling.length.store(length, Ordering::Release);
+    }
     let part = filling.finish().await.map_err(|error| unwritten(&error))?;
     call.check(&ended?)?;
     Ok(part)
@@ -116,13 +163,13 @@ pub(crate) async fn feed_into(
     reader: PartReader,
     output: &mut (dyn tokio::io::AsyncWrite + Send + Unpin),
 ) -> Result<Ended, Error> {
+    let part = reader.name.clone();
     let mut draining = Draining::start(reader);
     let ended = programs.run(call, Some(&mut draining.pipe), Some(output)).await;
     let drained = draining.finish().await;
     let ended = ended?;
-    drained.map_err(|why| {
-        Error::at(&call.program, format!("its input: {why}"), "verify the set; it changed while it was read")
-    })?;
+    let unsound = |why: io::Error| Refusal::Unsound { part, why: why.to_string() };
+    drained.map_err(|why| Error::Refused(vec![unsound(why)]))?;
     Ok(ended)
 }
 
@@ -157,4 +204,21 @@ pub(crate) async fn pour(
         }
     }
     filling.finish().await.map_err(|error| unwritten(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicU64;
+
+    use super::{CHUNK, copy_some};
+
+    #[test]
+    fn what_does_not_belong_to_an_output_is_left_out() {
+        let all: Vec<u8> = (0..CHUNK * 2 + 100).map(|n| n as u8).collect();
+        for (length, expected) in [(u64::MAX, all.len()), (all.len() as u64 - 40, all.len() - 40)] {
+            let mut to = vec![];
+            copy_some(all.as_slice(), &mut to, &AtomicU64::new(length)).unwrap();
+            assert_eq!(to, all[..expected]);
+        }
+    }
 }

@@ -105,7 +105,7 @@ fn definitions() -> String {
             left join pg_attrdef on adrelid = attrelid and adnum = attnum
             where attnum > 0 and not attisdropped and relkind in ('r', 'p', 'v', 'm')
             union all
-            select 'trigger', tgrelid::regclass || ' ' || tgname, pg_get_triggerdef(t.oid) || ' -- ' || tgenabled
+            select 'trigger', tgrelid::regclass || ' ' || tgname, pg_get_triggerdef(t.oid) || ' -- ' || tgenabled::text
             from pg_trigger t join {relations} on c.oid = tgrelid where not tgisinternal
             union all
             select 'view', c.oid::regclass::text, pg_get_viewdef(c.oid) from {relations} where relkind in ('v', 'm')

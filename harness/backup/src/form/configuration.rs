@@ -33,7 +33,7 @@ const DOCUMENT: usize = 8 << 20;
 
 /// What is kept, and where it came from.
 pub struct Stream<'a> {
-    /// In words: `namespace causal`.
+    /// In words: `namespace shop`.
     pub of: String,
     /// Tar or YAML.
     pub kind: StreamKind,

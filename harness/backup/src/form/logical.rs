@@ -5,7 +5,7 @@
 
 use jiff::Timestamp;
 
-use super::{Form, major, tool, unsound};
+use super::{Form, major, refusal, tool, unsound};
 use crate::{
     backup::Taken,
     call::{Call, Programs},
@@ -71,7 +71,7 @@ async fn check_part(
     if part.kind != PartKind::Dump {
         return Err(unsound(&part.name, "not a part of a logical set"));
     }
-    let unreadable = |why: Error| Refusal::Unreadable { place: part.name.clone(), why: why.to_string() };
+    let unreadable = |why| refusal(&part.name, why);
     let list = Call::new("pg_restore", ["--list"]);
     let (ended, contents) = feed(programs, &list, set.reader(part, keys)?).await.map_err(unreadable)?;
     list.check(&ended).map_err(|why| unsound(&part.name, why))?;

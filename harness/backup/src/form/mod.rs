@@ -72,6 +72,16 @@ fn unsound(part: &str, why: impl fmt::Display) -> Refusal {
     Refusal::Unsound { part: part.to_owned(), why: why.to_string() }
 }
 
+// What was refused on the way stays refused; a program that could not be run says nothing about the part.
+fn refusal(part: &str, why: Error) -> Refusal {
+    if let Error::Refused(refusals) = &why
+        && let [refusal] = refusals.as_slice()
+    {
+        return refusal.clone();
+    }
+    Refusal::Unreadable { place: part.to_owned(), why: why.to_string() }
+}
+
 /// The version that a program names itself by.
 pub(crate) async fn tool(programs: &dyn Programs, program: &str) -> Result<(String, String), Error> {
     let said = pipe::ask(programs, &crate::call::Call::new(program, ["--version"]), "").await?;

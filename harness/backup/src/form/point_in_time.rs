@@ -20,7 +20,6 @@ use crate::{
     lsn::{Lsn, Segment},
     manifest::{Manifest, Origin, Part, PartKind, RestorePoint, Segments, Span},
     pipe::{ask, fill, unpack},
-    postgres::literal,
     refusal::Refusal,
     set::Set,
 };
@@ -298,9 +297,14 @@ async fn fill_directory(
     let args = ["--exit-on-error", "--ignore=gauntlet_wal", &format!("--wal-directory={log}"), &work]
         .map(String::from);
     ask(programs, &Call::new("pg_verifybackup", args), "").await?;
-    let append = Call::shell("cat >> \"$1/postgresql.auto.conf\"; : > \"$1/recovery.signal\"", [&work]);
-    ask(programs, &append, &settings(&target.until)).await.map(drop)
+    ask(programs, &Call::shell(CONFIGURE, [&work]), &settings(&target.until)).await.map(drop)
 }
+
+// The backed-up server may itself have been restored once, and PostgreSQL refuses two targets.
+const CONFIGURE: &str = "
+sed -i -e '/^recovery_target/d' -e '/^restore_command/d' -e '/^recovery_end_command/d' \"$1/postgresql.auto.conf\"
+cat >> \"$1/postgresql.auto.conf\"
+: > \"$1/recovery.signal\"";
 
 // The segment that was being written is read as far as it goes; a later part may hold it complete.
 const COMPLETE: &str = "
@@ -310,21 +314,20 @@ for partial in *.partial; do
     if [ -e \"${partial%.partial}\" ]; then rm \"$partial\"; else mv \"$partial\" \"${partial%.partial}\"; fi
 done";
 
-// All targets are set, because the backed-up server may itself have been restored, and two targets at once are refused.
 fn settings(until: &Until) -> String {
-    let (xid, name) = match until {
-        Until::End => (String::new(), ""),
-        Until::Before { xid } => (xid.to_string(), ""),
-        Until::Named(name) => (String::new(), name.as_str()),
+    let until = match until {
+        Until::End => String::new(),
+        Until::Before { xid } => format!("recovery_target_xid = '{xid}'\nrecovery_target_inclusive = off\n"),
+        Until::Named(name) => {
+            let name = name.replace('\\', "\\\\").replace('\'', "''");
+            format!("recovery_target_name = '{name}'\n")
+        }
     };
-    let name = literal(name);
     format!(
         "\n# Written by gauntlet restore.\n\
          restore_command = 'cp \"{LOG}/%f\" \"%p\"'\n\
          recovery_end_command = 'rm -rf {LOG}'\n\
-         recovery_target = ''\nrecovery_target_time = ''\nrecovery_target_lsn = ''\n\
-         recovery_target_xid = '{xid}'\nrecovery_target_name = {name}\n\
-         recovery_target_inclusive = off\nrecovery_target_action = promote\n"
+         {until}recovery_target_action = promote\n"
     )
 }
 
@@ -333,10 +336,17 @@ mod tests {
     use super::{Until, settings};
 
     #[test]
-    fn a_restore_has_one_target_whatever_was_set_before() {
-        let before = settings(&Until::Before { xid: 740 });
-        assert!(before.contains("recovery_target_xid = '740'\nrecovery_target_name = ''\n"), "{before}");
-        let named = settings(&Until::Named("it's".into()));
-        assert!(named.contains("recovery_target_xid = ''\nrecovery_target_name = 'it''s'\n"), "{named}");
+    fn a_restore_has_one_target_at_most() {
+        let targets = |until| {
+            settings(&until).matches("\nrecovery_target_xid").count()
+                + settings(&until).matches("\nrecovery_target_name").count()
+        };
+        assert_eq!(targets(Until::End), 0);
+        let before = Until::Before { xid: 740 };
+        assert!(settings(&before).contains("recovery_target_xid = '740'\nrecovery_target_inclusive = off\n"));
+        assert_eq!(targets(before), 1);
+        let named = Until::Named("it's".into());
+        assert!(settings(&named).contains("recovery_target_name = 'it''s'\n"));
+        assert_eq!(targets(named), 1);
     }
 }

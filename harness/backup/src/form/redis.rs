@@ -11,17 +11,17 @@ use serde::{Deserialize, Serialize};
 use super::{
     Form, look, major,
     place::{Directory, untar, write},
-    resp, tool, unsound,
+    refusal, resp, tool, unsound,
 };
 use crate::{
     backup::Taken,
-    call::{Call, Programs},
+    call::{Call, Ended, Programs},
     draft::Draft,
     error::Error,
     keys::Keys,
     manifest::{Origin, Part, PartKind, Redis},
     part::PartReader,
-    pipe::{ask, feed, fill, unpack},
+    pipe::{ask, feed, fill, fill_first, unpack},
     refusal::Refusal,
     set::Set,
 };
@@ -110,7 +110,8 @@ pub(crate) async fn take(
     let as_of = Timestamp::now();
     let part = match &server.way {
         Way::Rdb => {
-            fill(programs, &server.call(["--rdb", "-"]), draft.part("dump.rdb", PartKind::Rdb)?).await?
+            fill_first(programs, &server.call(["--rdb", "-"]), draft.part("dump.rdb", PartKind::Rdb)?, length)
+                .await?
         }
         Way::Aof { directory, name } => take_files(draft, server, (directory, name), programs).await?,
     };
@@ -118,6 +119,13 @@ pub(crate) async fn take(
     let tools = [tool(programs, "redis-cli").await?].into();
     let source = Origin::Redis(source);
     Ok(Taken { form: Form::Redis, as_of, source, tools, lsn: None, restore_points: vec![] })
+}
+
+// To standard output redis-cli also writes the mark that ends a diskless transfer, which it cuts off a file: "Transfer finished with
+// success after 172 bytes".
+fn length(ended: &Ended) -> Option<u64> {
+    let (_, after) = ended.stderr.split_once("with success after ")?;
+    after.split(' ').next()?.parse().ok()
 }
 
 // A rewrite in between would mix two generations of files. The setting goes back whatever happens, short of being killed.
@@ -175,7 +183,7 @@ pub(crate) async fn check(set: &Set, keys: &Keys, programs: &dyn Programs) -> Ve
 async fn check_snapshot(set: &Set, part: &Part, keys: &Keys, programs: &dyn Programs) -> Result<(), Refusal> {
     // It opens a file by name; a pipe of another user's could not be opened again, so the shell makes one.
     let call = Call::shell("cat | redis-check-rdb /dev/stdin", []);
-    let unreadable = |why: Error| Refusal::Unreadable { place: part.name.clone(), why: why.to_string() };
+    let unreadable = |why| refusal(&part.name, why);
     let (ended, said) = feed(programs, &call, set.reader(part, keys)?).await.map_err(unreadable)?;
     let said = String::from_utf8_lossy(&said);
     if call.check(&ended).is_err() || !said.contains("RDB looks OK") {
@@ -286,7 +294,8 @@ const AS_BASE: &str = "mkdir \"$1/appendonlydir\"; cat > \"$1/appendonlydir/appe
 
 #[cfg(test)]
 mod tests {
-    use super::{Server, Way, field};
+    use super::{Server, Way, field, length};
+    use crate::call::Ended;
 
     #[test]
     fn a_password_is_no_argument() {
@@ -300,6 +309,16 @@ mod tests {
         let call = server.call(["--rdb", "-"]);
         assert_eq!(call.args, ["-e", "-h", "h", "-p", "1", "--user", "u", "--rdb", "-"]);
         assert_eq!(call.secrets["REDISCLI_AUTH"], "cache");
+    }
+
+    #[test]
+    fn the_length_of_a_snapshot_is_what_redis_cli_says() {
+        let said = |stderr: &str| length(&Ended { status: Some(0), stderr: stderr.into() });
+        assert_eq!(
+            said("until EOF marker to '-'\nTransfer finished with success after 172 bytes\n"),
+            Some(172)
+        );
+        assert_eq!(said("writing 172 bytes to '-'\nTransfer finished with success.\n"), None);
     }
 
     #[test]

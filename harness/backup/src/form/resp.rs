@@ -54,8 +54,8 @@ fn line(from: &mut impl BufRead) -> io::Result<Option<String>> {
     let mut line = Vec::new();
     from.take(1024).read_until(b'\n', &mut line)?;
     let whole = line.ends_with(b"\r\n");
-    if !whole && line.len() == 1024 {
-        return Ok(Some("too long".into()));
+    if !whole && (line.len() == 1024 || line.ends_with(b"\n")) {
+        return Ok(Some("no line of this format".into()));
     }
     line.truncate(line.len().saturating_sub(2));
     Ok(whole.then(|| String::from_utf8_lossy(&line).into_owned()))

@@ -13,7 +13,7 @@ use crate::{
     lsn::{Lsn, Segment},
     manifest::Segments,
     pipe::ask,
-    postgres::Connection,
+    postgres::{Connection, literal},
 };
 
 /// How long a year-long receiver may run: for ever, as far as a call's limit goes.
@@ -39,12 +39,24 @@ impl Stream {
     /// Makes slot and directory; done twice it is done once.
     pub async fn open(&self, programs: &dyn Programs) -> Result<(), Error> {
         ask(programs, &Call::new("mkdir", ["-p", &self.directory]), "").await?;
-        ask(programs, &self.receive(["--create-slot", "--if-not-exists"]), "").await.map(drop)
+        // One that was made by `pg_receivewal --create-slot` holds nothing back until its first use.
+        let slot = literal(&self.slot);
+        let sql = format!(
+            "select count(pg_drop_replication_slot(slot_name)) from pg_replication_slots
+             where slot_name = {slot} and restart_lsn is null and not active;
+             select count(pg_create_physical_replication_slot({slot}, true))
+             where not exists (select from pg_replication_slots where slot_name = {slot});"
+        );
+        self.connection.ask(programs, &sql).await.map(drop)
     }
 
     /// Drops the slot; the server may forget what was not received. The directory stays.
     pub async fn close(&self, programs: &dyn Programs) -> Result<(), Error> {
-        ask(programs, &self.receive(["--drop-slot"]), "").await.map(drop)
+        let slot = literal(&self.slot);
+        let sql = format!(
+            "select count(pg_drop_replication_slot(slot_name)) from pg_replication_slots where slot_name = {slot};"
+        );
+        self.connection.ask(programs, &sql).await.map(drop)
     }
 
     /// The call that streams until it is ended; each commit is confirmed as soon as it is on disk here. Only one
@@ -60,8 +72,10 @@ impl Stream {
         // An idle server would not switch, and the receiver would wait for a byte after the end.
         let sql = "select from pg_logical_emit_message(true, 'gauntlet', 'a backup ends here');\nselect pg_switch_wal();";
         let end = self.connection.lsn(programs, sql).await?;
+        // It ends once it has more than it was asked for: the last byte but one is asked for, so that the segment is complete.
+        let last = Segment::of(1, Lsn(end.0.saturating_sub(1))).next().start();
         let call = self.receive(["--no-loop"]).arg(format!("--directory={}", self.directory));
-        ask(programs, &call.arg(format!("--endpos={end}")), "").await?;
+        ask(programs, &call.arg(format!("--endpos={}", Lsn(last.0 - 1))), "").await?;
         Ok(end)
     }
 
