@@ -118,8 +118,8 @@ impl Ground {
         let args =
             ["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--dir", &self.path(name)];
         let mut command = self.command("redis-server");
-        let child =
-            command.args(args).args(["--appendonly", append, "--requirepass", PASSWORD]).spawn().unwrap();
+        command.args(args).args(["--appendonly", append, "--requirepass", PASSWORD]);
+        let process = Process(command.spawn().unwrap());
         let url = format!("redis://:{}@127.0.0.1:{port}", PASSWORD.replace(' ', "%20"));
         let server = Server {
             host: "127.0.0.1".into(),
@@ -133,7 +133,7 @@ impl Ground {
             if let Ok(mut connection) = client.get_multiplexed_async_connection().await
                 && redis::cmd("DBSIZE").query_async::<i64>(&mut connection).await.is_ok()
             {
-                return Cache { child, connection, server };
+                return Cache { _process: process, connection, server };
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
@@ -141,8 +141,18 @@ impl Ground {
     }
 }
 
+/// Killed with the value.
+struct Process(Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 pub(crate) struct Cache {
-    child: Child,
+    _process: Process,
     pub(crate) connection: redis::aio::MultiplexedConnection,
     pub(crate) server: Server,
 }
@@ -150,13 +160,6 @@ pub(crate) struct Cache {
 impl Cache {
     pub(crate) async fn size(&self) -> i64 {
         redis::cmd("DBSIZE").query_async(&mut self.connection.clone()).await.unwrap()
-    }
-}
-
-impl Drop for Cache {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

@@ -24,6 +24,7 @@ use gauntlet_backup::{
     restore,
 };
 use rustix::process::geteuid;
+use tokio::io::AsyncWrite;
 
 use crate::stage::{Ground, SCHEMA, entries, made, policy};
 
@@ -99,10 +100,7 @@ impl Programs for Interrupted {
         Box::pin(async move {
             let (mut ours, mut theirs) = tokio::io::duplex(1 << 12);
             // Its own lifetime is too long for the call below.
-            let stdout: Output<'_> = match stdout {
-                Some(stdout) => Some(stdout),
-                None => None,
-            };
+            let stdout = stdout.map(|stdout| -> &mut (dyn AsyncWrite + Send + Unpin) { stdout });
             let give = async {
                 let mut part = tokio::io::AsyncReadExt::take(stdin, self.after);
                 let given = tokio::io::copy(&mut part, &mut ours).await.unwrap();
