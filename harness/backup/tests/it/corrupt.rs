@@ -17,7 +17,7 @@ use gauntlet_backup::{
         point_in_time::{self, Until},
         redis, wal,
     },
-    manifest::Manifest,
+    manifest::{Manifest, Origin},
     restore, verify,
 };
 use jiff::Timestamp;
@@ -226,6 +226,22 @@ async fn what_was_wrong_before_it_was_digested_is_refused_by_its_structure() {
     };
     let base = made(&ground, Source::PointInTime(stream), &plain).await.dir;
     assert_eq!(verified(&base).await, "accepted");
+    // A newer server's sets: nobody says which version the target has, so it is asked.
+    let place = Directory { path: ground.path("restored"), replace: false };
+    let database = logical::Database { connection: server.connection.to("copy"), replace: false };
+    let data = point_in_time::DataDirectory { directory: place, until: Until::End };
+    for (set, target) in [(&dump, Target::Logical(database)), (&base, Target::PointInTime(data))] {
+        let newer = copy(set, &spoilt);
+        say(&newer, |manifest| {
+            let Origin::Postgres(server) = &mut manifest.source else { panic!("{:?}", manifest.source) };
+            server.major += 1;
+        });
+        let refused = restore(&newer, &target, &policy(), &ground.programs).await.unwrap_err();
+        let Error::Refused(reasons) = refused else { panic!("{refused}") };
+        assert_eq!(reasons.iter().map(Refusal::name).collect::<Vec<_>>(), ["wrong-version"]);
+    }
+    assert!(!fs::exists(ground.path("restored")).unwrap());
+
     let set = copy(&base, &spoilt);
     cut(&set);
     assert_eq!(verified(&set).await, "unsound");
