@@ -1,0 +1,175 @@
+//! Disks that are full, restores that are killed, versions that do not fit: a clear outcome, and nothing else changed.
+
+use std::{
+    fs,
+    path::Path,
+    process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use gauntlet_backup::{
+    About, Error, LocalPrograms, Seal, Source, Target, backup,
+    call::{Call, Ended, Input, Later, Output, Programs},
+    content,
+    form::{
+        logical,
+        place::Directory,
+        point_in_time::{DataDirectory, Until},
+        wal::Stream,
+    },
+    restore,
+};
+use rustix::process::geteuid;
+use tokio::io::AsyncWrite;
+
+use crate::stage::{Ground, SCHEMA, entries, made, policy};
+
+const BIG: &str = "create table big (id int primary key, text text);
+    insert into big select i, string_agg(md5(i::text || j), '') from generate_series(1, 20000) i, generate_series(1, 10) j group by i;";
+
+/// A file system of its own, gone with the value.
+struct Small(std::path::PathBuf);
+
+impl Small {
+    fn mount(at: &Path) -> Self {
+        fs::create_dir(at).unwrap();
+        let args = ["-t", "tmpfs", "-o", "size=1m", "tmpfs"];
+        assert!(Command::new("mount").args(args).arg(at).status().unwrap().success());
+        Self(at.to_owned())
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(&self.0).status();
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_ends_a_backup_without_leaving_a_set_and_without_touching_the_source() {
+    if !geteuid().is_root() {
+        return; // only root may mount
+    }
+    let ground = Ground::new();
+    ground.initdb("data");
+    let server = ground.start("data").await;
+    ground.sql(&server.connection, BIG).await;
+    let before = content::read(&server.connection, &ground.programs, 16).await.unwrap();
+    let small = Small::mount(&ground.dir.path().join("small"));
+    let stream =
+        Stream { connection: server.connection.clone(), slot: "s".into(), directory: ground.path("wal") };
+    for source in [Source::Logical(server.connection.clone()), Source::PointInTime(stream)] {
+        let seal = Seal::none();
+        let full = backup(source, &small.0, About { system: "shop", seal: &seal }, &ground.programs)
+            .await
+            .unwrap_err();
+        let said = full.to_string();
+        assert!(said.contains("No space left on device") && said.contains("make room"), "{said}");
+        assert_eq!(entries(&small.0), Vec::<String>::new());
+    }
+    let after = content::read(&server.connection, &ground.programs, 16).await.unwrap();
+    assert_eq!(content::compare(&before, &after), []);
+    server.stop();
+}
+
+/// Kills the program of one name when it has read so many bytes, as one who pulls the plug in the middle of a restore.
+#[derive(Clone)]
+struct Interrupted {
+    inner: LocalPrograms,
+    program: &'static str,
+    after: u64,
+    reached: Arc<AtomicU64>,
+}
+
+impl Programs for Interrupted {
+    fn run<'a>(
+        &'a self,
+        call: &'a Call,
+        stdin: Input<'a>,
+        stdout: Output<'a>,
+    ) -> Later<'a, Result<Ended, Error>> {
+        let ours = call.program == self.program && call.args[0] != "--list" && call.args[0] != "--file=-";
+        let Some(stdin) = stdin else { return self.inner.run(call, None, stdout) };
+        if !ours {
+            return self.inner.run(call, Some(stdin), stdout);
+        }
+        Box::pin(async move {
+            let (mut ours, mut theirs) = tokio::io::duplex(1 << 12);
+            // Its own lifetime is too long for the call below.
+            let stdout = stdout.map(|stdout| -> &mut (dyn AsyncWrite + Send + Unpin) { stdout });
+            let give = async {
+                let mut part = tokio::io::AsyncReadExt::take(stdin, self.after);
+                let given = tokio::io::copy(&mut part, &mut ours).await.unwrap();
+                self.reached.store(given, Ordering::Relaxed);
+                std::future::pending::<()>().await;
+            };
+            tokio::select! {
+                ended = self.inner.run(call, Some(&mut theirs), stdout) => ended,
+                () = give => unreachable!(),
+            }
+        })
+    }
+}
+
+#[tokio::test]
+async fn a_restore_killed_in_the_middle_leaves_its_target_and_is_simply_run_again() {
+    let ground = Ground::new();
+    ground.initdb("data");
+    let server = ground.start("data").await;
+    let at = &server.connection;
+    ground.sql(at, &format!("{SCHEMA}{BIG}")).await;
+    let before = content::read(at, &ground.programs, 16).await.unwrap();
+    let dump = made(&ground, Source::Logical(at.clone()), &Seal::none()).await.dir;
+    let stream = Stream { connection: at.clone(), slot: "s".into(), directory: ground.path("wal") };
+    let base = made(&ground, Source::PointInTime(stream), &Seal::none()).await.dir;
+    ground.sql(at, "create database shop").await;
+    ground.sql(&at.to("shop"), "create table kept (id int)").await;
+
+    let database = Target::Logical(logical::Database { connection: at.to("shop"), replace: true });
+    let directory = Directory { path: ground.path("again"), replace: false };
+    let data = Target::PointInTime(DataDirectory { directory, until: Until::End });
+    for (set, target, program) in [(&dump, &database, "pg_restore"), (&base, &data, "tar")] {
+        let reached = Arc::new(AtomicU64::new(0));
+        let killing =
+            Interrupted { inner: ground.programs.clone(), program, after: 1 << 20, reached: reached.clone() };
+        let (set, target) = ((*set).clone(), (*target).clone());
+        let restoring = {
+            let (set, target) = (set.clone(), target.clone());
+            tokio::spawn(async move { restore(&set, &target, &policy(), &killing).await.map(drop) })
+        };
+        for _ in 0..600 {
+            if reached.load(Ordering::Relaxed) > 0 || restoring.is_finished() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        assert_eq!(reached.load(Ordering::Relaxed), 1 << 20, "{program} was not reached, {restoring:?}");
+        restoring.abort();
+        let _ = restoring.await;
+        // What was there is there, and nothing half is in its place.
+        assert_eq!(ground.sql(&at.to("shop"), "select count(*) from kept").await, ["0"], "{program}");
+        assert!(!fs::exists(ground.path("again")).unwrap());
+        restore(&set, &target, &policy(), &ground.programs).await.unwrap();
+        if program == "pg_restore" {
+            assert_eq!(
+                content::compare(
+                    &before,
+                    &content::read(&at.to("shop"), &ground.programs, 16).await.unwrap()
+                ),
+                []
+            );
+            ground.sql(&at.to("shop"), "create table kept (id int)").await;
+        }
+    }
+    let again = ground.start("again").await;
+    assert_eq!(
+        content::compare(&before, &content::read(&again.connection, &ground.programs, 16).await.unwrap()),
+        []
+    );
+    again.stop();
+    server.stop();
+}
