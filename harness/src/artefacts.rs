@@ -1,10 +1,12 @@
 //! Artefacts of a run as files of one directory: what programs of the system wrote, kept for whoever comes later.
 
 use std::{
+    collections::BTreeMap,
     fs::{self, DirBuilder, File, OpenOptions},
     io::{self, Read, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use gauntlet_core::{
@@ -47,6 +49,52 @@ impl Artefacts for ArtefactFolder {
             .map_err(|error| Trouble::failed(format!("keep artefact {artefact}"), told(&new, &error)))?;
         Ok(Box::new(Part { begun, new, file, kept: false }))
     }
+}
+
+/// Artefacts of which some are no files: somebody waits at the other end.
+pub struct Pipes {
+    folder: ArtefactFolder,
+    readers: Mutex<BTreeMap<Artefact, Box<dyn Read + Send>>>,
+    writers: Mutex<BTreeMap<Artefact, Box<dyn Keep>>>,
+}
+
+impl Pipes {
+    /// Whatever is no pipe is a file of that folder.
+    pub fn over(folder: ArtefactFolder) -> Self {
+        Self { folder, readers: Mutex::default(), writers: Mutex::default() }
+    }
+
+    /// The next one who reads that artefact reads this.
+    pub fn reads(&self, artefact: &Artefact, from: Box<dyn Read + Send>) {
+        lock(&self.readers).insert(artefact.clone(), from);
+    }
+
+    /// The next one who writes that artefact writes here.
+    pub fn writes(&self, artefact: &Artefact, to: Box<dyn Keep>) {
+        lock(&self.writers).insert(artefact.clone(), to);
+    }
+
+    /// Closes what nobody has taken.
+    pub fn forget(&self, artefact: &Artefact) {
+        lock(&self.readers).remove(artefact);
+        lock(&self.writers).remove(artefact);
+    }
+}
+
+impl Artefacts for Pipes {
+    fn read(&self, artefact: &Artefact) -> Result<Box<dyn Read + Send>, Trouble> {
+        let pipe = lock(&self.readers).remove(artefact);
+        pipe.map_or_else(|| self.folder.read(artefact), Ok)
+    }
+
+    fn write(&self, artefact: &Artefact) -> Result<Box<dyn Keep>, Trouble> {
+        let pipe = lock(&self.writers).remove(artefact);
+        pipe.map_or_else(|| self.folder.write(artefact), Ok)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 // It may hold what only users of the system should read.

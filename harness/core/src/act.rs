@@ -72,9 +72,12 @@ pub struct Program {
     /// What it reads; nothing unless named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stdin: Option<Artefact>,
-    /// Where its output is kept. What it complains of is told when it fails.
+    /// Where its output is kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stdout: Option<Artefact>,
+    /// Where the end of what it complains of is kept; that of one that fails is told besides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stderr: Option<Artefact>,
     /// How long it may take.
     pub within: Duration,
 }

@@ -30,7 +30,7 @@ impl Name {
     }
 
     /// A word of this crate's source and a number: `kill-1`.
-    pub(crate) fn numbered(word: &'static str, number: usize) -> Self {
+    pub fn numbered(word: &'static str, number: usize) -> Self {
         Self(format!("{}-{number}", Self::known(word)))
     }
 }

@@ -42,6 +42,16 @@ pub enum Trouble {
         /// The last reason.
         why: String,
     },
+    /// A program ended otherwise than well.
+    #[error("{what} failed: exit code {code}: {said}")]
+    Exited {
+        /// The act.
+        what: String,
+        /// Its exit code.
+        code: i32,
+        /// The end of what it complained of.
+        said: String,
+    },
     /// A proof did not come in time.
     #[error("{what} not seen within {within:?}: last saw {last}")]
     Unproved {
@@ -133,6 +143,8 @@ pub struct Streams {
     pub stdin: Option<Box<dyn Read + Send>>,
     /// Where its output goes.
     pub stdout: Option<Box<dyn Keep>>,
+    /// Where its complaints go.
+    pub stderr: Option<Box<dyn Keep>>,
 }
 
 impl Streams {
@@ -141,7 +153,8 @@ impl Streams {
         let door = || artefacts.ok_or_else(|| Trouble::refused(what, "no artefacts are kept or found here"));
         let stdin = program.stdin.as_ref().map(|artefact| door()?.read(artefact)).transpose()?;
         let stdout = program.stdout.as_ref().map(|artefact| door()?.write(artefact)).transpose()?;
-        Ok(Self { stdin, stdout })
+        let stderr = program.stderr.as_ref().map(|artefact| door()?.write(artefact)).transpose()?;
+        Ok(Self { stdin, stdout, stderr })
     }
 }
 

@@ -3,7 +3,7 @@
 use clap::{Parser, ValueEnum};
 use gauntlet_core::{
     judge::JUDGES,
-    kind::{About, FAULTS, ROLLOUTS},
+    kind::{About, DRILLS, FAULTS, ROLLOUTS},
     outcome::Outcome,
 };
 
@@ -23,6 +23,8 @@ enum What {
     Faults,
     /// Words under `rollouts`.
     Rollouts,
+    /// Words under `drills`.
+    Drills,
     /// Values of `--target`.
     Targets,
     /// Words under `checks`, and the judges that always sit.
@@ -37,6 +39,9 @@ impl Args {
             }
             What::Rollouts => {
                 ROLLOUTS.iter().for_each(|kind| word(kind.about()));
+            }
+            What::Drills => {
+                DRILLS.iter().for_each(|kind| word(kind.about()));
             }
             What::Targets => {
                 for target in TARGETS {

@@ -8,6 +8,7 @@ use std::{
 
 use gauntlet_core::{judge::Verdict, outcome::Outcome};
 
+mod drills;
 pub mod enter;
 pub mod faults;
 pub mod gates;
@@ -17,6 +18,7 @@ mod janitor;
 mod load;
 mod members;
 pub mod overrides;
+mod programs;
 mod prove;
 mod provenance;
 mod read_back;

@@ -182,8 +182,9 @@ fn only_load(plan: &mut Plan, endpoint: &str, options: &Options) -> Result<(), B
     may_be_loaded(endpoint, options)?;
     let faults = plan.faults.first().map(|fault| ("faults", fault.title.clone()));
     let rollouts = plan.rollouts.first().map(|rollout| ("rollouts", rollout.title.clone()));
+    let drills = plan.drills.first().map(|drill| ("drills", drill.title.clone()));
     let connections = plan.connections.first().map(|row| ("connections", format!("from {}", row.from)));
-    if let Some((what, title)) = faults.or(rollouts).or(connections) {
+    if let Some((what, title)) = faults.or(rollouts).or(drills).or(connections) {
         let why = format!("--endpoint {endpoint}: {what} ({title}) need a system that this run started");
         return Err(BadScenario::because(why));
     }

@@ -2,11 +2,14 @@
 
 use std::{
     io,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
-use gauntlet_core::evidence::{Event, Request, Sample, What};
+use gauntlet_core::evidence::{Class, Event, Operation, Request, Sample, What};
 
 use super::{
     faults::chain,
@@ -28,6 +31,7 @@ pub(super) struct Recorder {
     stop: Stop,
     broken: OnceLock<String>,
     gates: Arc<Gates>,
+    acknowledged: AtomicU64,
 }
 
 impl Recorder {
@@ -41,7 +45,13 @@ impl Recorder {
             stop,
             broken: OnceLock::new(),
             gates: Arc::new(gates),
+            acknowledged: AtomicU64::new(0),
         })
+    }
+
+    /// How many writes had a right answer so far.
+    pub(super) fn acknowledged(&self) -> u64 {
+        self.acknowledged.load(Ordering::Relaxed)
     }
 
     /// The judges that are asked in mid-run: they see what the journal gets.
@@ -64,6 +74,9 @@ impl Recorder {
     pub(super) fn rows(&self, rows: Vec<Request>) {
         let shown = rows.clone();
         self.gates.rows(&shown);
+        let written = |row: &&Request| row.class == Class::Ok && row.operation == Operation::Write;
+        let written = shown.iter().filter(written).count() as u64;
+        self.acknowledged.fetch_add(written, Ordering::Relaxed);
         self.show(move |console| console.rows(&shown));
         let written = self.journal.rows(rows);
         self.note(written);

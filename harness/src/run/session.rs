@@ -17,6 +17,7 @@ use tokio::time::timeout;
 
 use super::{
     Done, Options,
+    drills::Kit,
     enter::{NotEntered, enter},
     faults::chain,
     gates::Gates,
@@ -52,6 +53,7 @@ struct Session {
     recorder: Arc<Recorder>,
     world: World,
     queries: Arc<dyn Queries>,
+    kit: Arc<Kit>,
     stop: Stop,
     endpoint: Option<String>,
 }
@@ -151,7 +153,13 @@ async fn guarded(
     recorder.tell(What::Began(Box::new(began)));
     let endpoint = options.endpoint.clone();
     let queries = doors.queries;
-    Ok((Session { ready, record, recorder, world, queries, stop: stop.clone(), endpoint }, guard))
+    let kit = Arc::new(Kit {
+        pipes: doors.artefacts,
+        recorder: recorder.clone(),
+        system: record.system.name.to_string(),
+        journal: record.journal.clone(),
+    });
+    Ok((Session { ready, record, recorder, world, queries, kit, stop: stop.clone(), endpoint }, guard))
 }
 
 /// `20261123-120000-3f9a1c`: sorts by time, unique on this machine.
@@ -203,7 +211,8 @@ async fn act(session: Arc<Session>) {
     match load {
         Ok(load) => {
             let meter = session.queries.meter(&session.ready.plan.metrics);
-            play(&session.ready.plan, load, meter, &session.world, &session.recorder, &session.stop).await;
+            let Session { ready, world, recorder, kit, stop, .. } = &*session;
+            play(&ready.plan, load, meter, world, recorder, kit, stop).await;
             // Before the way back: with it goes what ran.
             session.look_around().await;
         }

@@ -12,7 +12,15 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval},
 };
 
-use super::{faults, load::Load, recorder::Recorder, rollouts, stop::Stop, world::Tell, world::World};
+use super::{
+    drills::{self, Kit},
+    faults,
+    load::Load,
+    recorder::Recorder,
+    rollouts,
+    stop::Stop,
+    world::{Tell, World},
+};
 
 /// How often metrics are read. CPU at the ends of a phase is interpolated between two readings.
 const SAMPLE_EVERY: Duration = Duration::from_millis(500);
@@ -26,6 +34,7 @@ pub(super) async fn play(
     meter: Box<dyn Meter>,
     world: &World,
     recorder: &Arc<Recorder>,
+    kit: &Arc<Kit>,
     stop: &Stop,
 ) {
     let zero = Instant::now();
@@ -39,6 +48,9 @@ pub(super) async fn play(
     }
     for rollout in plan.rollouts.clone() {
         beside.spawn(rollouts::track(rollout, zero, world.clone(), recorder.gates(), stop.clone()));
+    }
+    for drill in plan.drills.clone() {
+        beside.spawn(drills::track(drill, zero, world.clone(), kit.clone(), stop.clone()));
     }
     load.record(plan.load.lasts, recorder, stop).await;
     beside.join_all().await;

@@ -25,7 +25,10 @@ mod on_local;
 
 pub(crate) use on_kube::{doors as kube_doors, production};
 
-use crate::record::{Draft, Record};
+use crate::{
+    artefacts::Pipes,
+    record::{Draft, Record},
+};
 
 /// Where systems can run, in the order in which they are listed.
 pub const TARGETS: &[&dyn TargetKind] = &[&on_local::OnLocal, &on_kube::OnKube];
@@ -118,6 +121,8 @@ pub struct Doors {
     pub ledger: Arc<dyn Ledger>,
     /// Answers.
     pub queries: Arc<dyn Queries>,
+    /// Keeps what programs write, and hands them what they read.
+    pub artefacts: Arc<Pipes>,
 }
 
 /// The target of that name.

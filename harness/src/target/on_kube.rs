@@ -14,7 +14,7 @@ use gauntlet_kube::{
 };
 
 use super::{At, Doors, TargetKind, Tempo};
-use crate::artefacts::ArtefactFolder;
+use crate::artefacts::{ArtefactFolder, Pipes};
 use crate::record::{Draft, Ground, Record, state_dir};
 
 /// The kind.
@@ -137,10 +137,11 @@ impl TargetKind for OnKube {
 pub(crate) fn doors(client: Client, record: &Record, site: &Site) -> Doors {
     let (system, site) = (Arc::new(record.system.clone()), Arc::new(site.clone()));
     let witness = Arc::new(KubeWitness::new(client.clone(), system.clone(), site.clone()));
-    let artefacts = Arc::new(ArtefactFolder::of(&record.journal));
-    let target = KubeTarget::new(client.clone(), system.clone(), site.clone()).keeping(artefacts);
+    let artefacts = Arc::new(Pipes::over(ArtefactFolder::of(&record.journal)));
+    let target = KubeTarget::new(client.clone(), system.clone(), site.clone()).keeping(artefacts.clone());
     Doors {
         target: Arc::new(target),
+        artefacts,
         witness: witness.clone(),
         ledger: Arc::new(KubeLedger::new(client.clone(), &record.run)),
         queries: Arc::new(KubeQueries::new(client, system, site, witness)),

@@ -21,7 +21,7 @@ use super::{
     local::{self, LocalTarget},
 };
 use crate::{
-    artefacts::ArtefactFolder,
+    artefacts::{ArtefactFolder, Pipes},
     layout::Layout,
     ledger::FileLedger,
     logs,
@@ -97,10 +97,11 @@ impl TargetKind for OnLocal {
                 return Err(Trouble::refused(&record.run, "it does not run on this machine"));
             };
             let (system, layout) = (Arc::new(record.system.clone()), Arc::new(layout.clone()));
-            let artefacts = Arc::new(ArtefactFolder::of(&record.journal));
-            let target = LocalTarget::new(system.clone(), layout.clone()).keeping(artefacts);
+            let artefacts = Arc::new(Pipes::over(ArtefactFolder::of(&record.journal)));
+            let target = LocalTarget::new(system.clone(), layout.clone()).keeping(artefacts.clone());
             Ok(Doors {
                 target: Arc::new(target),
+                artefacts,
                 witness: Arc::new(LocalWitness::new(system.clone(), layout.clone())),
                 ledger: Arc::new(FileLedger::new(&run_dir(&state_dir(), &record.run))),
                 queries: Arc::new(LocalQueries { system, layout }),

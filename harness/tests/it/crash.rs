@@ -73,7 +73,7 @@ fn update() -> Step {
 
 fn exec(word: &str) -> Act {
     let argv = vec![word.to_owned()];
-    let program = Program { argv, stdin: None, stdout: None, within: Duration::from_secs(1) };
+    let program = Program { argv, stdin: None, stdout: None, stderr: None, within: Duration::from_secs(1) };
     Act::Exec { at: Place::of(replica(2)), program }
 }
 

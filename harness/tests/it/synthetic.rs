@@ -98,6 +98,7 @@ pub(crate) fn plan(scenario: &str) -> Plan {
         load: load(),
         set_up: Track { name: name("set-up"), steps: vec![start("ingress", 1), start("service", 2)] },
         faults: vec![fault("kill", 1, 27, 0), fault("pause", 2, 35, 8)],
+        drills: vec![],
         rollouts: vec![],
         objectives: vec![
             objective("p95 < 200ms", Measure::Latency { quantile: 0.95, behaviour: None }, 200_000.0),

@@ -201,7 +201,7 @@ impl Runs<'_> {
     fn psql(&self, more: &[&str], within: Duration) -> Program {
         let all = ["psql", "--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "-v", "ON_ERROR_STOP=1"];
         let argv = all.iter().chain(more).map(ToString::to_string).collect();
-        Program { argv, stdin: None, stdout: None, within }
+        Program { argv, stdin: None, stdout: None, stderr: None, within }
     }
 
     async fn run(&self, program: Program) -> Result<(), Trouble> {
@@ -254,8 +254,11 @@ pub(crate) async fn runs_programs(on: &Runs<'_>) {
     let told = on.run(nothing).await.unwrap_err().to_string();
     assert!(told.contains("artefact nothing"), "{told}");
     let argv = vec!["no-such-program".to_owned()];
-    let told =
-        on.run(Program { argv, stdin: None, stdout: None, within: minute }).await.unwrap_err().to_string();
+    let told = on
+        .run(Program { argv, stdin: None, stdout: None, stderr: None, within: minute })
+        .await
+        .unwrap_err()
+        .to_string();
     assert!(told.contains("no-such-program"), "{told}");
     let begun = Instant::now();
     let slow = on.psql(&["--command", "select pg_sleep(60)"], Duration::from_secs(2));

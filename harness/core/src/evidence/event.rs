@@ -67,6 +67,15 @@ pub enum What {
         /// The step.
         step: StepId,
     },
+    /// Something was made that stays when the run is over: a backup.
+    Kept {
+        /// The step that made it.
+        step: StepId,
+        /// Where, relative to the run's directory.
+        at: String,
+        /// What it is, in words: form, size, time.
+        what: String,
+    },
     /// A judge was asked whether a rollout may go on, and decided.
     Gate {
         /// The step that waited for it.
@@ -157,6 +166,8 @@ pub enum TroubleKind {
     SetUp,
     /// A fault had no effect that the witness could see: the evidence is worth nothing.
     NoEffect,
+    /// A drill could not back up or restore: the system's fault, not the harness'.
+    Drill,
     /// A rollout did not complete in its time, and was taken back: the component's fault, not the harness'.
     Rollout,
     /// Something is left in force.

@@ -22,6 +22,7 @@ pub mod canary;
 mod connections;
 mod course;
 mod coverage;
+mod drill;
 pub mod gate;
 mod generator;
 mod machines;
@@ -49,6 +50,7 @@ pub const JUDGES: &[JudgeKind] = &[
     recovery::KIND,
     rollout::KIND,
     gate::KIND,
+    drill::KIND,
     connections::KIND,
     proofs::KIND,
     generator::KIND,
@@ -233,8 +235,8 @@ mod tests {
         assert!(bad.is_empty(), "{bad:#?}");
         assert_eq!(verdict.outcome, Outcome::Passed);
         let spoke: BTreeSet<&str> = verdict.findings.iter().map(|finding| finding.judge.as_str()).collect();
-        // It has no canary; whose judge has a story of its own.
-        let all = JUDGES.iter().map(|kind| kind.name).filter(|name| *name != "canary");
+        // It has no canary and no drill; their judges have stories of their own.
+        let all = JUDGES.iter().map(|kind| kind.name).filter(|name| !matches!(*name, "canary" | "drill"));
         assert_eq!(spoke, all.collect());
         assert!(verdict.findings.iter().all(|finding| finding.samples > 0 && !finding.detail.is_empty()));
     }

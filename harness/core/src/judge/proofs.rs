@@ -75,6 +75,7 @@ impl Proofs {
             What::Ended => self.ended = true,
             What::Began(_)
             | What::Gate { .. }
+            | What::Kept { .. }
             | What::Reached { .. }
             | What::Applied { .. }
             | What::LoadBegan
@@ -172,8 +173,8 @@ impl Proofs {
             TroubleKind::NoEffect | TroubleKind::Load => State::Invalid,
             TroubleKind::Residue => State::Residue,
             TroubleKind::Harness => State::Broken,
-            // The objectives that need the missing samples say so themselves, and so does the judge of rollouts.
-            TroubleKind::Metrics | TroubleKind::Rollout => return None,
+            // The objectives that need the missing samples say so themselves, and so do the judges of rollouts and drills.
+            TroubleKind::Metrics | TroubleKind::Rollout | TroubleKind::Drill => return None,
         };
         let at = step.as_ref().map(ToString::to_string);
         Some(Finding {

@@ -116,6 +116,22 @@ impl Register {
             .map(|(key, record)| (&**key, record))
     }
 
+    /// When the write of a record was acknowledged first.
+    pub(super) fn acknowledged_us(&self, key: &str) -> Option<u64> {
+        self.records.get(key).and_then(|record| record.acknowledged_us)
+    }
+
+    /// When each acknowledged write was.
+    pub(super) fn acknowledgements(&self) -> impl Iterator<Item = u64> {
+        self.records.values().filter_map(|record| record.acknowledged_us)
+    }
+
+    /// Acknowledged writes that nobody looked for.
+    pub(super) fn unaudited(&self) -> u64 {
+        let open = |record: &&Record| record.acknowledged() && record.found.is_none();
+        self.records.values().filter(open).count() as u64
+    }
+
     /// All that is wrong, by key, in order.
     pub(super) fn wrong(&self) -> Vec<(&str, Wrong)> {
         let audited = self.records.iter().filter_map(|(key, record)| Some((&**key, record.wrong()?)));

@@ -168,6 +168,7 @@ fn plan() -> Plan {
         set_up: Track { name: name("set-up"), steps: vec![start()] },
         faults: vec![fault()],
         rollouts: vec![rollout()],
+        drills: vec![],
         objectives: vec![
             objective(
                 "p95 < 200ms",

@@ -15,8 +15,10 @@ use crate::{
     yaml::Mistake,
 };
 
+pub use drill::{DrillKind, Drilled, Stage};
 pub use rollout::{Rolled, RolloutKind, Sets};
 
+pub mod drill;
 pub mod fault;
 pub mod rollout;
 pub mod set_up;
@@ -27,6 +29,9 @@ pub const FAULTS: &[&dyn Kind] = &[&fault::kill::Kill, &fault::pause::Pause, &fa
 /// The rollouts, in the order in which they are listed.
 pub const ROLLOUTS: &[&dyn RolloutKind] =
     &[&rollout::update::Update, &rollout::rollback::Rollback, &rollout::canary::Canary];
+
+/// The drills, in the order in which they are listed.
+pub const DRILLS: &[&dyn DrillKind] = &[&drill::logical::Logical];
 
 /// A word under `faults`. Pure.
 pub trait Kind: Sync {
@@ -42,7 +47,7 @@ pub struct About {
     pub word: &'static str,
     /// One sentence.
     pub summary: &'static str,
-    /// An item of `faults` or `rollouts`, as YAML.
+    /// An item of `faults`, `rollouts` or `drills`, as YAML.
     pub example: &'static str,
     /// The JSON Schema of such an item.
     pub schema: fn(&'static About, &mut SchemaGenerator) -> Schema,
@@ -85,6 +90,11 @@ pub fn rollout(word: &str) -> Option<&'static dyn RolloutKind> {
     ROLLOUTS.iter().copied().find(|kind| kind.about().word == word)
 }
 
+/// The drill of that word.
+pub fn drill(word: &str) -> Option<&'static dyn DrillKind> {
+    DRILLS.iter().copied().find(|kind| kind.about().word == word)
+}
+
 impl Said<'_> {
     /// The replicas, not pinned yet.
     pub fn places(&self) -> impl Iterator<Item = Place> {
@@ -124,9 +134,9 @@ impl Said<'_> {
 mod tests {
     use std::collections::BTreeSet;
 
-    use super::{FAULTS, ROLLOUTS};
+    use super::{DRILLS, FAULTS, ROLLOUTS};
     use crate::{
-        scenario::{Fault, Rollout},
+        scenario::{Drill, Fault, Rollout},
         yaml,
     };
 
@@ -140,6 +150,11 @@ mod tests {
         for kind in ROLLOUTS {
             let about = kind.about();
             let read: Rollout = yaml::read(&yaml::tree(about.example.as_bytes()).unwrap()).unwrap();
+            assert_eq!(read.word.as_str(), about.word);
+        }
+        for kind in DRILLS {
+            let about = kind.about();
+            let read: Drill = yaml::read(&yaml::tree(about.example.as_bytes()).unwrap()).unwrap();
             assert_eq!(read.word.as_str(), about.word);
         }
     }
@@ -156,6 +171,7 @@ mod tests {
     fn every_word_is_a_file_of_its_own() {
         assert_eq!(files("fault"), words(FAULTS.iter().map(|kind| kind.about())));
         assert_eq!(files("rollout"), words(ROLLOUTS.iter().map(|kind| kind.about())));
+        assert_eq!(files("drill"), words(DRILLS.iter().map(|kind| kind.about())));
     }
 
     fn words(all: impl Iterator<Item = &'static super::About>) -> BTreeSet<String> {

@@ -31,7 +31,11 @@ pub(super) struct Against<'a> {
 /// The objectives of a scenario; those with mistakes are left out.
 pub(super) fn objectives(book: &mut Book<'_>, against: Against<'_>) -> Vec<Objective> {
     let scenario = against.scenario;
-    if scenario.objectives.is_empty() && scenario.checks.is_empty() && scenario.connections.is_empty() {
+    if scenario.objectives.is_empty()
+        && scenario.checks.is_empty()
+        && scenario.connections.is_empty()
+        && scenario.drills.is_empty()
+    {
         let what = "nothing is judged: there is no objective, no check and no connection";
         book.say(Mistake::at("objectives", what).mend("add `objectives: [p95 < 200ms]` or the like"));
     }
@@ -92,6 +96,10 @@ fn objective(text: &str, against: Against<'_>) -> Result<Objective, Mistake> {
     match &measure {
         Measure::Throughput => offered(bound, &phases, against)?,
         Measure::Recovery => after_a_baseline(&phases, against)?,
+        Measure::Rpo | Measure::Rto if against.scenario.drills.is_empty() => {
+            let what = format!("`{}` is measured by a drill, and there is none", written.measure);
+            return Err(Mistake::at("", what).mend("add `drills:`, or take the objective out"));
+        }
         _ => {}
     }
     let least = least(&measure, bound, against.system);
@@ -131,6 +139,8 @@ fn measure(written: &Written<'_>, against: Against<'_>) -> Result<(Measure, f64)
         "throughput" => without_of(written).and_then(|()| Ok((Measure::Throughput, rate(written)?))),
         "errors" => Ok((Measure::Errors { behaviour: behaviour(written, against)? }, share(written, 1.0)?)),
         "recovery" => without_of(written).and_then(|()| Ok((Measure::Recovery, duration(written)?))),
+        "rpo" => without_of(written).and_then(|()| Ok((Measure::Rpo, duration(written)?))),
+        "rto" => without_of(written).and_then(|()| Ok((Measure::Rto, duration(written)?))),
         "memory" => Ok((Measure::Memory { component: component(written, system)? }, size(written)?)),
         "cpu" => {
             let component = component(written, system)?;
@@ -235,7 +245,8 @@ fn in_phases<'a>(
 ) -> Result<Vec<&'a Phase>, Mistake> {
     let judged = || phases.iter().filter(|phase| phase.judged);
     let Some(word) = written.phase else { return Ok(judged().collect()) };
-    if matches!(measure, Measure::Recovery | Measure::Memory { .. } | Measure::Metric { .. }) {
+    use Measure::{Memory, Metric, Recovery, Rpo, Rto};
+    if matches!(measure, Recovery | Rpo | Rto | Memory { .. } | Metric { .. }) {
         let what = format!("`{}` is measured over the whole run, not in a phase", written.measure);
         return Err(Mistake::at("", what).mend(format!("write it without `in {word}`")));
     }
@@ -299,7 +310,7 @@ fn least(measure: &Measure, bound: f64, system: &System) -> u64 {
         Measure::Throughput => LEAST,
         // The small step back hides the binary tail of 1 / 0.01.
         Measure::Errors { .. } => LEAST.max((1.0 / bound - 1e-6).ceil() as u64),
-        Measure::Recovery | Measure::Memory { .. } | Measure::Cpu { .. } => 1,
+        Measure::Recovery | Measure::Rpo | Measure::Rto | Measure::Memory { .. } | Measure::Cpu { .. } => 1,
         Measure::Metric { name } => system.metrics.get(name).map_or(LEAST, |metric| metric.least),
     }
 }

@@ -20,6 +20,7 @@ use crate::{
 mod budget;
 mod canaries;
 pub mod connections;
+mod drills;
 mod faults;
 mod judged;
 pub mod load;
@@ -65,6 +66,9 @@ pub struct Plan {
     /// One track for each rollout.
     #[serde(default)]
     pub rollouts: Vec<RolloutPlan>,
+    /// One track for each drill.
+    #[serde(default)]
+    pub drills: Vec<DrillPlan>,
     /// What must be met.
     pub objectives: Vec<Objective>,
     /// The checks of correctness that are asked for, by name.
@@ -145,6 +149,25 @@ pub struct CanaryPlan {
     pub sets: Sets,
     /// What the judge is asked.
     pub judge: canary::Config,
+}
+
+/// One drill: the words that were written, and the track they stand for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DrillPlan {
+    /// The kind: `logical`, ...
+    pub kind: Name,
+    /// What a reader calls it: `logical drill of database`.
+    pub title: String,
+    /// The component.
+    pub component: Name,
+    /// When the backup begins, from the load's beginning.
+    pub begins: Duration,
+    /// How long it may all take.
+    pub within: Duration,
+    /// How many writes are acknowledged after the backup before the data are destroyed.
+    pub lose: u64,
+    /// Its steps, one for each stage.
+    pub track: Track,
 }
 
 impl RolloutPlan {

@@ -41,6 +41,10 @@ pub enum Measure {
     },
     /// From the end of a fault to the first second that is as good as the baseline, and stays so, in microseconds; per fault.
     Recovery,
+    /// What a drill loses, from the oldest write that is missing to the destruction, in microseconds; per drill.
+    Rpo,
+    /// From the destruction to the first right answer on a record, in microseconds; per drill.
+    Rto,
     /// Most resident bytes of any replica, over the run.
     Memory {
         /// The component.

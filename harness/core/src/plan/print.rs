@@ -6,7 +6,10 @@ use std::{fmt::Write as _, time::Duration};
 use super::{
     Arrivals, FaultPlan, LoadPlan, Measure, Objective, Plan, RolloutPlan, Stream, resolve, time_line::show,
 };
-use crate::unit::{Percent, Rate};
+use crate::{
+    kind::Stage,
+    unit::{Percent, Rate},
+};
 
 /// The plan, for a person.
 pub fn print(plan: &Plan) -> String {
@@ -30,6 +33,7 @@ pub fn print(plan: &Plan) -> String {
         out.title("rollouts, kept until the end");
         plan.rollouts.iter().for_each(|planned| rollout(&mut out, planned));
     }
+    drills(&mut out, plan);
     connections(&mut out, plan);
     out.title(if plan.objectives.is_empty() { "no objectives" } else { "objectives" });
     plan.objectives.iter().for_each(|planned| objective(&mut out, planned));
@@ -134,6 +138,26 @@ fn rollout(out: &mut Lines, rollout: &RolloutPlan) {
     }
 }
 
+fn drills(out: &mut Lines, plan: &Plan) {
+    if plan.drills.is_empty() {
+        return;
+    }
+    out.title("drills; what they destroy is restored from the backup alone");
+    for drill in &plan.drills {
+        let (begins, within) = (show(drill.begins), show(drill.within));
+        out.line(1, format!("{begins:>8}  {}, within {within}", drill.title));
+        for (stage, step) in Stage::ALL.iter().zip(&drill.track.steps) {
+            let acts = step.acts.iter().map(|act| format!(": {act}"));
+            let more = if *stage == Stage::Write {
+                format!(": {} are acknowledged", drill.lose)
+            } else {
+                acts.collect()
+            };
+            out.line(6, format!("{}{more}", step.title));
+        }
+    }
+}
+
 fn connections(out: &mut Lines, plan: &Plan) {
     if plan.connections.is_empty() {
         return;
@@ -154,6 +178,7 @@ fn objective(out: &mut Lines, objective: &Objective) {
             format!("in each of {}", phases.join(", "))
         }
         Measure::Recovery => "after each fault".to_owned(),
+        Measure::Rpo | Measure::Rto => "of each drill".to_owned(),
         Measure::Memory { .. } => "over the whole run".to_owned(),
         Measure::Metric { .. } => format!("over {} together", phases.join(", ")),
     };

@@ -6,8 +6,8 @@ use std::{
 };
 
 use super::{
-    GeneratorLimits, Known, Measure, Objective, Plan, Replicas, budget, connections, faults, judged, mix,
-    rollouts, time_line,
+    GeneratorLimits, Known, Measure, Objective, Plan, Replicas, budget, connections, drills, faults, judged,
+    mix, rollouts, time_line,
 };
 use crate::{
     act::{Ability, Unit},
@@ -36,6 +36,7 @@ pub fn plan(name: &str, scenario: &Scenario, known: &Known<'_>) -> Result<Plan, 
     let rollouts = rollouts::rollouts(&mut book, scenario, known, &phases);
     let tracks = faults.iter_mut().map(|(_, fault)| &mut fault.track);
     std::iter::once(&mut set_up).chain(tracks).for_each(|track| give(track, known.slack));
+    let drills = drills::drills(&mut book, scenario, known, (&phases, &load));
     budget::check(&mut book, scenario, system, &faults, &rollouts);
     let objectives = judged::objectives(
         &mut book,
@@ -43,7 +44,8 @@ pub fn plan(name: &str, scenario: &Scenario, known: &Known<'_>) -> Result<Plan, 
     );
     let checks = judged::checks(&mut book, scenario, system, &load);
     let rolled = || rollouts.iter().map(|(_, rollout)| &rollout.track);
-    let tracks = || faults.iter().map(|(_, fault)| &fault.track).chain(rolled());
+    let drilled = || drills.iter().map(|drill| &drill.track);
+    let tracks = || faults.iter().map(|(_, fault)| &fault.track).chain(rolled()).chain(drilled());
     let needs = needs(std::iter::once(&set_up).chain(tracks()));
     if let Some(lacking) = needs_of(&set_up).difference(&known.abilities).next() {
         let what = format!("the target {} cannot {}", known.target, word(*lacking));
@@ -70,6 +72,7 @@ pub fn plan(name: &str, scenario: &Scenario, known: &Known<'_>) -> Result<Plan, 
         touches: touches(tracks()),
         faults: faults.into_iter().map(|(_, fault)| fault).collect(),
         rollouts: rollouts.into_iter().map(|(_, rollout)| rollout).collect(),
+        drills,
         phases,
         load,
         set_up,

@@ -8,10 +8,12 @@ pub(super) const QUANTILES: [(&str, f64); 5] =
     [("p50", 0.5), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99), ("p99.9", 0.999)];
 
 /// The measures besides quantiles and metrics, each with an example.
-pub(super) const MEASURES: [(&str, &str); 5] = [
+pub(super) const MEASURES: [(&str, &str); 7] = [
     ("throughput", "throughput > 1000/s"),
     ("errors", "errors < 0.5%"),
     ("recovery", "recovery < 5s"),
+    ("rpo", "rpo < 30s"),
+    ("rto", "rto < 60s"),
     ("memory", "memory of COMPONENT < 2GB"),
     ("cpu", "cpu of COMPONENT < 70%"),
 ];

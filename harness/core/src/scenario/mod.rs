@@ -13,6 +13,7 @@ use crate::{
 };
 
 pub mod connection;
+pub mod drill;
 pub mod fault;
 pub mod load;
 pub mod moment;
@@ -21,6 +22,7 @@ mod schema;
 pub mod tolerance;
 
 pub use connection::Destination;
+pub use drill::Drill;
 pub use fault::{Fault, Pick};
 pub use load::{Load, Shape};
 pub use moment::Moment;
@@ -58,6 +60,12 @@ pub struct Scenario {
     /// What is rolled out anew meanwhile.
     #[serde(default)]
     pub rollouts: Vec<Rollout>,
+    /// Backups that are taken, lost data that are restored.
+    #[serde(default)]
+    pub drills: Vec<Drill>,
+    /// Components whose data a drill may destroy.
+    #[serde(default, rename = "may-lose")]
+    pub may_lose: Vec<Name>,
     /// Who may connect to what: `COMPONENT:PORT: [SOURCE]`, or an address of `kube.addresses` by its name. A source is a
     /// component, a stranger of `kube.strangers`, or `all`. Every source is tried, and what is not allowed must be closed.
     #[serde(default)]
@@ -66,7 +74,7 @@ pub struct Scenario {
     #[serde(default)]
     pub tolerates: BTreeMap<Name, Tolerance>,
     /// What must be met: `p95 < 200ms`, `throughput > 1000/s in fault`, `errors of BEHAVIOUR < 0.5%`,
-    /// `recovery < 5s`, `memory of COMPONENT < 2GB`, `cpu of COMPONENT < 70%`, `METRIC > 85%`.
+    /// `recovery < 5s`, `rpo < 30s`, `rto < 60s`, `memory of COMPONENT < 2GB`, `cpu of COMPONENT < 70%`, `METRIC > 85%`.
     #[serde(default)]
     pub objectives: Vec<String>,
     /// The checks of correctness.

@@ -1,7 +1,7 @@
 //! Running a program to its end in a replica's container, by pods/exec: its streams lead to artefacts of the run.
 
 use std::{
-    io::{self, Read},
+    io::{self, Read, Write},
     time::Duration,
 };
 
@@ -48,14 +48,21 @@ pub(super) async fn run(
     let opening = timeout(OPEN, pods.exec(&replica.pod, &program.argv, &params)).await;
     let opened = opening.map_err(|_| Trouble::failed(what, format!("not begun within {OPEN:?}")))?;
     let mut process = opened.map_err(|error| Trouble::failed(what, told(&error)))?;
-    let flowing = timeout(program.within, flow(&mut process, streams)).await;
+    let Streams { stdin, stdout, stderr } = streams;
+    let flowing = timeout(program.within, flow(&mut process, stdin, stdout)).await;
     let Ok(flowed) = flowing else {
         process.abort();
         // Nothing ends a program in a container but the container's own end.
         let why = format!("it did not end within {:?}; it may still run", program.within);
         return Err(Trouble::failed(what, why));
     };
-    flowed.well(secrets, what)?.map_or(Ok(()), |whole| whole.keep())
+    let complaints = flowed.complaints.clone();
+    let whole = flowed.well(secrets, what)?;
+    if let Some(mut told) = stderr {
+        told.write_all(&complaints).map_err(|error| Trouble::failed(what, error))?;
+        told.keep()?;
+    }
+    whole.map_or(Ok(()), |whole| whole.keep())
 }
 
 /// How the streams and the program ended.
@@ -67,11 +74,15 @@ struct Flowed {
 }
 
 /// Everything flows at once: a program that complains much must not wait for one that reads nothing.
-async fn flow(process: &mut AttachedProcess, streams: Streams) -> Flowed {
+async fn flow(
+    process: &mut AttachedProcess,
+    from: Option<Box<dyn Read + Send>>,
+    into: Option<Box<dyn Keep>>,
+) -> Flowed {
     let (stdin, stdout, stderr) = (process.stdin(), process.stdout(), process.stderr());
     let status = process.take_status();
     let feed = async {
-        match (stdin, streams.stdin) {
+        match (stdin, from) {
             (Some(to), Some(from)) => feed(from, to).await,
             _ => Ok(()),
         }
@@ -88,8 +99,7 @@ async fn flow(process: &mut AttachedProcess, streams: Streams) -> Flowed {
             None => None,
         }
     };
-    let (fed, drained, complaints, status) =
-        tokio::join!(feed, drain(stdout, streams.stdout), complaints, status);
+    let (fed, drained, complaints, status) = tokio::join!(feed, drain(stdout, into), complaints, status);
     Flowed { fed, drained, complaints, status }
 }
 
@@ -97,8 +107,11 @@ impl Flowed {
     fn well(self, secrets: &Secrets, what: &str) -> Result<Option<Box<dyn Keep>>, Trouble> {
         let status = self.status.ok_or_else(|| Trouble::failed(what, "the connection to it was lost"))?;
         if status.status.as_deref() != Some("Success") {
-            let told = secrets.hide(String::from_utf8_lossy(&self.complaints).trim());
-            return Err(Trouble::failed(what, format!("{}: {told}", ending(&status))));
+            let said = secrets.hide(String::from_utf8_lossy(&self.complaints).trim());
+            return Err(match exit_code(&status) {
+                Some(code) => Trouble::Exited { what: what.to_owned(), code, said },
+                None => Trouble::failed(what, format!("{}: {said}", ending(&status))),
+            });
         }
         self.fed.map_err(|error| Trouble::failed(what, format!("its input: {error}")))?;
         self.drained.map_err(|error| Trouble::failed(what, format!("its output: {error}")))
@@ -167,14 +180,15 @@ async fn last(mut from: impl AsyncRead + Unpin) -> Vec<u8> {
     kept
 }
 
-/// `exit code 3`, or what the container runtime says instead.
+fn exit_code(status: &Status) -> Option<i32> {
+    let causes = status.details.as_ref()?.causes.as_deref()?;
+    let code = causes.iter().find(|cause| cause.reason.as_deref() == Some("ExitCode"))?;
+    code.message.as_deref()?.parse().ok()
+}
+
+/// What the container runtime says of a program that was never run.
 fn ending(status: &Status) -> String {
-    let causes = status.details.as_ref().and_then(|details| details.causes.as_deref()).unwrap_or_default();
-    let code = causes.iter().find(|cause| cause.reason.as_deref() == Some("ExitCode"));
-    match code.and_then(|cause| cause.message.as_deref()) {
-        Some(code) => format!("exit code {code}"),
-        None => status.message.clone().unwrap_or_else(|| "it failed".to_owned()),
-    }
+    status.message.clone().unwrap_or_else(|| "it failed".to_owned())
 }
 
 #[cfg(test)]
@@ -182,7 +196,7 @@ mod tests {
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::Status;
     use serde_json::json;
 
-    use super::{ending, last};
+    use super::{ending, exit_code, last};
 
     fn status(value: serde_json::Value) -> Status {
         serde_json::from_value(value).unwrap()
@@ -192,7 +206,7 @@ mod tests {
     fn an_ending_is_the_exit_code_or_what_the_runtime_says() {
         let code = json!({ "status": "Failure", "reason": "NonZeroExitCode", "message": "command terminated",
             "details": { "causes": [{ "reason": "ExitCode", "message": "3" }] } });
-        assert_eq!(ending(&status(code)), "exit code 3");
+        assert_eq!(exit_code(&status(code)), Some(3));
         let missing =
             json!({ "status": "Failure", "message": "exec: \"nothing\": executable file not found" });
         assert_eq!(ending(&status(missing)), "exec: \"nothing\": executable file not found");

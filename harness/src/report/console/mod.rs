@@ -134,8 +134,8 @@ impl Console {
             (What::LoadBegan | What::LoadEnded(_), _) => Some((Colour::Plain, text)),
             (What::Entered { .. }, MomentKind::Fault) => Some((Colour::Yellow, text)),
             (What::Healed { .. }, MomentKind::Fault) => Some((Colour::Green, text)),
-            (What::Entering { .. }, MomentKind::Rollout) => Some((Colour::Yellow, text)),
-            (What::Entered { .. }, MomentKind::Rollout) => Some((Colour::Green, text)),
+            (What::Entering { .. }, MomentKind::Rollout | MomentKind::Drill) => Some((Colour::Yellow, text)),
+            (What::Entered { .. }, MomentKind::Rollout | MomentKind::Drill) => Some((Colour::Green, text)),
             _ => None,
         }
     }

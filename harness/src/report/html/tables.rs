@@ -354,6 +354,7 @@ fn moments(moments: &[&Moment]) -> String {
             MomentKind::Load => "load",
             MomentKind::Fault => "fault",
             MomentKind::Rollout => "rollout",
+            MomentKind::Drill => "drill",
             MomentKind::Trouble => "trouble",
         };
         let text = format!("<span class=\"moment {class}\">{}</span>", Text(&moment.text));

@@ -41,6 +41,8 @@ pub enum MomentKind {
     Fault,
     /// A rollout.
     Rollout,
+    /// A drill.
+    Drill,
     /// What should not have been.
     Trouble,
 }
@@ -93,7 +95,9 @@ impl Titles {
             .map(|step| (step, MomentKind::Fault));
         let rollouts = plan.rollouts.iter().flat_map(|rollout| &rollout.track.steps);
         let rollouts = rollouts.map(|step| (step, MomentKind::Rollout));
-        let all = set_up.chain(faults).chain(rollouts);
+        let drills = plan.drills.iter().flat_map(|drill| &drill.track.steps);
+        let drills = drills.map(|step| (step, MomentKind::Drill));
+        let all = set_up.chain(faults).chain(rollouts).chain(drills);
         Self(all.map(|(step, kind)| (step.id.clone(), (step.title.clone(), kind))).collect())
     }
 
@@ -122,7 +126,11 @@ impl Titles {
                 let side = if *side == Side::Effect { "effect seen" } else { "nothing left" };
                 step(id, &format!("{side}: {proof}; read {:?}", reading.0))
             }
-            What::Entered { step: id } if self.step(id).1 == MomentKind::Rollout => step(id, "complete"),
+            What::Entered { step: id }
+                if matches!(self.step(id).1, MomentKind::Rollout | MomentKind::Drill) =>
+            {
+                step(id, "complete")
+            }
             What::Entered { step: id } => step(id, "in force"),
             What::Healing { step: id } => step(id, "healing"),
             What::Healed { step: id } => step(id, "healed, nothing left"),
@@ -130,6 +138,7 @@ impl Titles {
             What::Trouble { step: Some(id), why, .. } => {
                 (MomentKind::Trouble, format!("{}: {why}", self.step(id).0))
             }
+            What::Kept { step: id, what, .. } => step(id, &format!("kept {what}")),
             What::Gate { step: id, upto, decision } => {
                 let decided = match decision {
                     Decision::GoOn => "nothing is decided".to_owned(),

@@ -31,7 +31,8 @@ pub(super) fn run(
     // A process group of its own, so that it ends with what it started.
     spawn.process_group(0).stdin(pipe(streams.stdin.is_some())).stdout(pipe(streams.stdout.is_some()));
     let mut child = spawn.stderr(Stdio::piped()).spawn().map_err(|error| Trouble::failed(what, error))?;
-    let (feed, drain, complaints) = pipes(&mut child, streams);
+    let Streams { stdin, stdout, stderr } = streams;
+    let (feed, drain, complaints) = pipes(&mut child, stdin, stdout);
     let ended = finish(&mut child, program);
     let complaints = complaints.and_then(|thread| thread.join().ok()).unwrap_or_default();
     let fed = feed.map_or(Ok(()), joined);
@@ -42,11 +43,19 @@ pub(super) fn run(
         return Err(Trouble::failed(what, why));
     };
     if !status.success() {
-        let told = secrets.hide(String::from_utf8_lossy(&complaints).trim());
-        return Err(Trouble::failed(what, format!("{}: {told}", ending(status))));
+        let said = secrets.hide(String::from_utf8_lossy(&complaints).trim());
+        let what = what.to_owned();
+        return Err(match status.code() {
+            Some(code) => Trouble::Exited { what, code, said },
+            None => Trouble::failed(what, format!("{}: {said}", ending(status))),
+        });
     }
     fed.map_err(|error| Trouble::failed(what, format!("its input: {error}")))?;
     let drained = drained.map_err(|error| Trouble::failed(what, format!("its output: {error}")))?;
+    if let Some(mut told) = stderr {
+        told.write_all(&complaints).map_err(|error| Trouble::failed(what, error))?;
+        told.keep()?;
+    }
     drained.map_or(Ok(()), |whole| whole.keep())
 }
 
@@ -55,16 +64,17 @@ type Running<T> = JoinHandle<io::Result<T>>;
 /// Everything flows at once: a program that complains much must not wait for one that reads nothing.
 fn pipes(
     child: &mut Child,
-    streams: Streams,
+    stdin: Option<Box<dyn Read + Send>>,
+    stdout: Option<Box<dyn Keep>>,
 ) -> (Option<Running<()>>, Option<Running<Box<dyn Keep>>>, Option<JoinHandle<Vec<u8>>>) {
-    let feed = child.stdin.take().zip(streams.stdin).map(|(mut to, mut from)| {
+    let feed = child.stdin.take().zip(stdin).map(|(mut to, mut from)| {
         thread::spawn(move || match io::copy(&mut from, &mut to) {
             // It needed no more than it read; whether that is well its exit code says.
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
             _ => Ok(()),
         })
     });
-    let drain = child.stdout.take().zip(streams.stdout).map(|(mut from, mut to)| {
+    let drain = child.stdout.take().zip(stdout).map(|(mut from, mut to)| {
         thread::spawn(move || {
             io::copy(&mut from, &mut to)?;
             to.flush()?;

@@ -1,0 +1,196 @@
+//! Programs of backups and restores, run where a replica is: each is a step of its own, with a receipt like any other.
+
+use std::{
+    io::{self, Write},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+use gauntlet_backup::{
+    Error,
+    call::{Call, Ended, Input, Later, Output, Programs},
+};
+use gauntlet_core::{
+    act::{Act, Artefact, Place, Program},
+    name::Name,
+    port::{Keep, Trouble},
+    step::{Begin, End, Step, StepId},
+};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, copy, duplex};
+use tokio_util::io::SyncIoBridge;
+
+use super::{
+    enter::{NotEntered, enter},
+    faults::{chain, undo},
+    world::World,
+};
+use crate::artefacts::Pipes;
+
+/// Bytes that lie between a program and who reads or writes it.
+const PIPE: usize = 256 << 10;
+
+/// Runs programs at one place, for one step.
+pub(super) struct TargetPrograms {
+    world: World,
+    pipes: Arc<Pipes>,
+    at: Place,
+    step: StepId,
+    count: AtomicU32,
+}
+
+impl TargetPrograms {
+    pub(super) fn new(world: &World, pipes: &Arc<Pipes>, at: Place, step: &StepId) -> Self {
+        let (world, pipes, step) = (world.clone(), pipes.clone(), step.clone());
+        Self { world, pipes, at, step, count: AtomicU32::new(1) }
+    }
+
+    async fn run_there(&self, call: &Call, stdin: Input<'_>, stdout: Output<'_>) -> Result<Ended, Error> {
+        if let Some(secret) = call.secrets.values().next() {
+            let mend = "let the component's own environment hold it";
+            return Err(Error::at(&call.program, format!("it wants the secret {secret}"), mend));
+        }
+        let number = self.count.fetch_add(1, Ordering::Relaxed);
+        let id = StepId(format!("{}.{number}", self.step));
+        let pipe = |end: &'static str| Artefact(Name::numbered(end, number as usize));
+        let (reads, writes, complains) = (pipe("pipe-in"), pipe("pipe-out"), pipe("pipe-err"));
+        let complaints = Arc::<Mutex<Vec<u8>>>::default();
+        self.pipes.writes(&complains, Box::new(Complaints(complaints.clone())));
+        let fed = stdin.map(|from| {
+            let (to, far) = duplex(PIPE);
+            self.pipes.reads(&reads, Box::new(SyncIoBridge::new(far)));
+            (from, to)
+        });
+        let drained = stdout.map(|to| {
+            let (from, far) = duplex(PIPE);
+            self.pipes.writes(&writes, Box::new(Outlet(SyncIoBridge::new(far))));
+            (from, to)
+        });
+        let program = Program {
+            argv: argv(call),
+            stdin: fed.is_some().then(|| reads.clone()),
+            stdout: drained.is_some().then(|| writes.clone()),
+            stderr: Some(complains.clone()),
+            within: call.within,
+        };
+        let step = Step {
+            id: id.clone(),
+            title: format!("{} for {}", call.program, self.step),
+            begin: Begin::Then,
+            acts: vec![Act::Exec { at: self.at.clone(), program }],
+            // What a backup or a restore leaves half done is taken up by the next one, or goes with the ground.
+            back: Some(vec![]),
+            effect: vec![],
+            gone: vec![],
+            end: End::Keep,
+        };
+        let run = async {
+            let entered = enter(&step, &self.world).await;
+            // What the program did not take would be waited for.
+            [&reads, &writes, &complains].into_iter().for_each(|pipe| self.pipes.forget(pipe));
+            undo(&mut vec![id], &self.world).await;
+            entered
+        };
+        let (entered, fed, drained) = tokio::join!(run, feed(fed), drain(drained));
+        let told = |error: io::Error| Error::at(&call.program, error, "look at the disk and the log");
+        let said = complaints.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match entered {
+            Ok(()) => {
+                fed.and(drained).map_err(told)?;
+                Ok(Ended { status: Some(0), stderr: String::from_utf8_lossy(&said).into_owned() })
+            }
+            Err(NotEntered::Act(Trouble::Exited { code, said, .. })) => {
+                Ok(Ended { status: Some(code), stderr: said })
+            }
+            Err(why) => Err(Error::at(&call.program, chain(&why), "look at the component's log")),
+        }
+    }
+}
+
+/// With its variables; a shell reads none of it.
+fn argv(call: &Call) -> Vec<String> {
+    let variables = call.env.iter().map(|(name, value)| format!("{name}={value}"));
+    let before = std::iter::once("env".to_owned()).chain(variables);
+    before.chain([call.program.clone()]).chain(call.args.iter().cloned()).collect()
+}
+
+async fn feed(
+    pipe: Option<(&mut (dyn tokio::io::AsyncRead + Send + Unpin), DuplexStream)>,
+) -> io::Result<()> {
+    let Some((from, mut to)) = pipe else { return Ok(()) };
+    match copy(from, &mut to).await {
+        // It needed no more than it read; whether that is well its exit code says.
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(error),
+        _ => {}
+    }
+    let _ = to.shutdown().await;
+    Ok(())
+}
+
+async fn drain(
+    pipe: Option<(DuplexStream, &mut (dyn tokio::io::AsyncWrite + Send + Unpin))>,
+) -> io::Result<()> {
+    let Some((mut from, to)) = pipe else { return Ok(()) };
+    let drained = async {
+        copy(&mut from, to).await?;
+        to.flush().await
+    };
+    let drained = drained.await;
+    if drained.is_err() {
+        // The program must not wait for somebody who takes no more.
+        let mut rest = vec![0; 64 << 10];
+        while from.read(&mut rest).await.is_ok_and(|read| read > 0) {}
+    }
+    drained
+}
+
+impl Programs for TargetPrograms {
+    fn run<'a>(
+        &'a self,
+        call: &'a Call,
+        stdin: Input<'a>,
+        stdout: Output<'a>,
+    ) -> Later<'a, Result<Ended, Error>> {
+        Box::pin(self.run_there(call, stdin, stdout))
+    }
+}
+
+/// The program's side of a pipe.
+struct Outlet(SyncIoBridge<DuplexStream>);
+
+impl Write for Outlet {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+impl Keep for Outlet {
+    fn keep(mut self: Box<Self>) -> Result<(), Trouble> {
+        self.0.shutdown().map_err(|error| Trouble::failed("end a pipe", error))
+    }
+}
+
+/// What a program complained of.
+struct Complaints(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Complaints {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Keep for Complaints {
+    fn keep(self: Box<Self>) -> Result<(), Trouble> {
+        Ok(())
+    }
+}
