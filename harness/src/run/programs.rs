@@ -108,11 +108,14 @@ impl TargetPrograms {
     }
 }
 
-/// With its variables; a shell reads none of it.
+/// Sets variables, then becomes the program; what it is given it reads as words only. Small images have a shell and no `env`.
+const WITH: &str = r#"while [ "$1" != -- ]; do export "$1"; shift; done; shift; exec "$@""#;
+
 fn argv(call: &Call) -> Vec<String> {
+    let before = ["sh", "-euc", WITH, "sh"].map(str::to_owned).into_iter();
     let variables = call.env.iter().map(|(name, value)| format!("{name}={value}"));
-    let before = std::iter::once("env".to_owned()).chain(variables);
-    before.chain([call.program.clone()]).chain(call.args.iter().cloned()).collect()
+    let program = ["--".to_owned(), call.program.clone()];
+    before.chain(variables).chain(program).chain(call.args.iter().cloned()).collect()
 }
 
 async fn feed(
@@ -192,5 +195,25 @@ impl Write for Complaints {
 impl Keep for Complaints {
     fn keep(self: Box<Self>) -> Result<(), Trouble> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use gauntlet_backup::call::Call;
+
+    use super::argv;
+
+    #[test]
+    fn a_program_has_its_variables_and_its_words_as_they_are() {
+        let mut call = Call::new("printf", ["%s|", "a b", "$HOME", "--", "*"]);
+        call.env.insert("VARIABLE".into(), "c d".into());
+        let words = argv(&call);
+        let run =
+            |words: &[String]| std::process::Command::new(&words[0]).args(&words[1..]).output().unwrap();
+        assert_eq!(String::from_utf8(run(&words).stdout).unwrap(), "a b|$HOME|--|*|");
+        let mut shown = Call::shell(r#"printf "%s" "$VARIABLE""#, []);
+        shown.env.insert("VARIABLE".into(), "c d".into());
+        assert_eq!(String::from_utf8(run(&argv(&shown)).stdout).unwrap(), "c d");
     }
 }

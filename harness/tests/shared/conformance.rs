@@ -164,7 +164,7 @@ async fn rolls_out_and_back(subject: &Subject<'_>) {
     subject.sees(revision(), subject.revision.name.as_str()).await;
     subject.is_well().await;
     let back = subject.target.prepare(&act(&Revision::original())).await.unwrap();
-    assert_eq!(back.back(), [prepared.act.clone()], "the way back is what runs now");
+    assert_eq!(back.back(), std::slice::from_ref(&prepared.act), "the way back is what runs now");
     subject.apply_all(prepared.back()).await;
     subject.sees(revision(), Revision::ORIGINAL).await;
     subject.is_well().await;

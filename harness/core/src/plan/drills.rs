@@ -184,7 +184,7 @@ mod tests {
             ),
             ("put", "store", "{ logical: store, at: warm-up }", "write a judged phase"),
             ("put", "store", "{ logical: store, at: drill, lose: 0 }", "write 1 or more"),
-            ("put", "store", "{ logical: store, at: drill, within: 2m }", "write `within: 60s` or less"),
+            ("put", "store", "{ logical: store, at: drill, within: 2m }", "write `within: 1m` or less"),
             (
                 "put",
                 "store",

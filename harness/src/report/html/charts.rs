@@ -30,7 +30,7 @@ pub(super) fn load(story: &Story) -> String {
         many => format!("Each point is what completed in {many} seconds."),
     };
     let about = format!(
-        "{about} Bands are phases; shaded spans are faults, from their first act until it was proved that nothing of them is left, and rollouts, until they were complete."
+        "{about} Bands are phases; shaded spans are faults, from their first act until it was proved that nothing of them is left, and rollouts and the stages of drills, until they were complete."
     );
     section("Over time", &about, &[latency(story), throughput(story), errors(story)].concat())
 }

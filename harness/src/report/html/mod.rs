@@ -34,6 +34,7 @@ fn render(story: &Story, verdict: &Verdict) -> String {
         tables::behaviours(story),
         tables::faults(story),
         tables::rollouts(story),
+        tables::drills(story),
         charts::resources(story),
         tables::generator(story),
         tables::series(story),

@@ -203,6 +203,8 @@ const FAULTS: &[&str] =
     &["fault", "#planned", "#first act", "#in force", "#healing", "#healed", "what the witness read"];
 const ROLLOUTS: &[&str] =
     &["rollout", "#planned", "#first act", "#complete", "#healing", "#undone", "what the witness read"];
+const DRILLS: &[&str] =
+    &["stage", "#planned", "#begun", "#complete", "#settling", "#settled", "what the witness read"];
 
 pub(super) fn faults(story: &Story) -> String {
     let about = "Seconds since the load began. In force: the effect was seen. Healed: the witness saw that nothing is left.";
@@ -216,6 +218,15 @@ pub(super) fn rollouts(story: &Story) -> String {
     }
     let about = "Seconds since the load began. Complete: the witness saw that every replica runs the revision and is ready. Undone: at the end of the run, or when it did not complete.";
     section("Rollouts", about, &spans(ROLLOUTS, &story.rollouts))
+}
+
+/// Nothing where nothing was drilled.
+pub(super) fn drills(story: &Story) -> String {
+    if story.drills.is_empty() {
+        return String::new();
+    }
+    let about = "Seconds since the load began. What was measured stands under Objectives and Checks; the backup is kept beside this report.";
+    section("Drills", about, &spans(DRILLS, &story.drills))
 }
 
 fn spans(head: &'static [&'static str], spans: &[FaultStory]) -> String {

@@ -1,4 +1,4 @@
-//! Faults and rollouts: what was done, when it was in force, and what the witness saw of it.
+//! Faults, rollouts and drills: what was done, when it was in force, and what the witness saw of it.
 
 use gauntlet_core::{
     evidence::{Event, Side, What},
@@ -64,6 +64,17 @@ pub(super) fn rollouts(plan: &Plan, events: &[Event], clock: Clock) -> Vec<Fault
         blank.folded(&rollout.track, events, clock)
     };
     plan.rollouts.iter().map(of).collect()
+}
+
+/// The stages of the drills, in order.
+pub(super) fn drills(plan: &Plan, events: &[Event], clock: Clock) -> Vec<FaultStory> {
+    let stages = plan.drills.iter().flat_map(|drill| drill.track.steps.iter().map(move |step| (drill, step)));
+    let of = |(drill, step): (&gauntlet_core::plan::DrillPlan, &gauntlet_core::step::Step)| {
+        let blank = FaultStory::blank(&step.title, drill.kind.as_str(), drill.begins.as_secs_f64(), true);
+        let track = Track { name: drill.track.name.clone(), steps: vec![step.clone()] };
+        blank.folded(&track, events, clock)
+    };
+    stages.map(of).collect()
 }
 
 impl FaultStory {

@@ -72,6 +72,9 @@ pub struct Story {
     /// The rollouts, in the order of the plan.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub rollouts: Vec<FaultStory>,
+    /// The stages of the drills, in order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub drills: Vec<FaultStory>,
     /// Who reached what, before the load began.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub connections: Vec<ConnectionStory>,
@@ -148,6 +151,7 @@ impl Story {
             phases: plan.phases.iter().map(|phase| PhaseStory::of(phase, &rows)).collect(),
             faults: faults::fold(plan, recorded.events(), clock),
             rollouts: faults::rollouts(plan, recorded.events(), clock),
+            drills: faults::drills(plan, recorded.events(), clock),
             connections: connections::fold(plan, recorded.events()),
             behaviours: behaviours::fold(plan, &rows),
             generator: generator::fold(plan, recorded.events(), &rows),
@@ -160,9 +164,9 @@ impl Story {
         }
     }
 
-    /// Faults and rollouts: what charts show as spans.
+    /// Faults, rollouts and drills: what charts show as spans.
     pub fn spans(&self) -> impl Iterator<Item = &FaultStory> {
-        self.faults.iter().chain(&self.rollouts)
+        self.faults.iter().chain(&self.rollouts).chain(&self.drills)
     }
 
     /// The end of the time line that charts show.

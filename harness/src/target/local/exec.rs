@@ -60,13 +60,11 @@ pub(super) fn run(
 }
 
 type Running<T> = JoinHandle<io::Result<T>>;
+/// What feeds a program, what drains it, and what hears its complaints.
+type Pipes = (Option<Running<()>>, Option<Running<Box<dyn Keep>>>, Option<JoinHandle<Vec<u8>>>);
 
 /// Everything flows at once: a program that complains much must not wait for one that reads nothing.
-fn pipes(
-    child: &mut Child,
-    stdin: Option<Box<dyn Read + Send>>,
-    stdout: Option<Box<dyn Keep>>,
-) -> (Option<Running<()>>, Option<Running<Box<dyn Keep>>>, Option<JoinHandle<Vec<u8>>>) {
+fn pipes(child: &mut Child, stdin: Option<Box<dyn Read + Send>>, stdout: Option<Box<dyn Keep>>) -> Pipes {
     let feed = child.stdin.take().zip(stdin).map(|(mut to, mut from)| {
         thread::spawn(move || match io::copy(&mut from, &mut to) {
             // It needed no more than it read; whether that is well its exit code says.
