@@ -21,7 +21,7 @@ use serde_json::json;
 use super::{
     backup::{
         programs::{Tools, argument},
-        report::{is_directory, row, rows},
+        report::{directory, row, rows},
         server::Server,
         trouble::{Answer, Trouble, blocking},
     },
@@ -82,11 +82,11 @@ const STOPPED: (Outcome, &str) =
 impl Args {
     pub(super) fn run(self) -> Outcome {
         blocking(STOPPED, async {
-            is_directory(&self.set)?;
+            let dir = directory(&self.set)?;
             let policy = self.accept.policy()?;
-            let set = Set::open(&self.set).map_err(Error::Refused)?;
+            let set = Set::open(&dir).map_err(Error::Refused)?;
             let (target, programs) = self.target(set.manifest.form)?;
-            self.tell(&target, &restore(&self.set, &target, &policy, &programs).await?)
+            self.tell(&target, &restore(&dir, &target, &policy, &programs).await?)
         })
     }
 

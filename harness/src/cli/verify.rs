@@ -15,7 +15,7 @@ use serde_json::json;
 use super::{
     backup::{
         programs::Tools,
-        report::{is_directory, row, rows},
+        report::{directory, row, rows},
         trouble::{Answer, Trouble, blocking, refused, verdict},
     },
     say,
@@ -85,13 +85,13 @@ impl Args {
     }
 
     async fn looked(&self) -> Answer {
-        is_directory(&self.set)?;
+        let dir = directory(&self.set)?;
         let policy = Policy { major: self.major, ..self.accept.policy()? };
         let programs = self.tools.as_account(None)?;
         if !self.json {
-            say(self.set.display().to_string());
+            say(dir.display().to_string());
             // What cannot be opened is told by the first look.
-            if let Ok(set) = Set::open(&self.set) {
+            if let Ok(set) = Set::open(&dir) {
                 rows(&set.manifest).into_iter().for_each(|(name, value)| row(name, &value));
             }
         }
@@ -102,10 +102,10 @@ impl Args {
                 told(look, Some(refusals.is_empty()));
             }
         };
-        let found = verify_telling(&self.set, &policy, &programs, &mut tell).await;
+        let found = verify_telling(&dir, &policy, &programs, &mut tell).await;
         let refusals = found.err().unwrap_or_default();
         if self.json {
-            say(as_json(&self.set, &seen, &refusals));
+            say(as_json(&dir, &seen, &refusals));
             return Ok(verdict(&refusals));
         }
         LOOKS[seen.len()..].iter().for_each(|look| told(*look, None));

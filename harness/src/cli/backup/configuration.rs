@@ -18,7 +18,7 @@ use gauntlet_core::outcome::Outcome;
 use super::{
     making::{Making, STOPPED},
     programs::{Tools, argument},
-    report::is_directory,
+    report::directory,
     trouble::{Trouble, blocking},
 };
 
@@ -66,7 +66,7 @@ impl Args {
     async fn made(&self, seal: &Seal, programs: &LocalPrograms) -> Result<(Made, Duration), Trouble> {
         let of = |path: &Path| self.of.clone().unwrap_or_else(|| path.display().to_string());
         if let Some(dir) = &self.from.files {
-            is_directory(dir)?;
+            let dir = &directory(dir)?;
             let call = Call::new("tar", ["-C", &argument(dir)?, "-cf", "-", "."]);
             let packed = Packed { of: of(dir), kind: StreamKind::Tar, call };
             return self.making.make(Source::Packed(packed), &self.into, seal, programs).await;

@@ -12,7 +12,7 @@ use gauntlet_core::outcome::Outcome;
 use super::{
     log::{Log, forget},
     making::{Making, STOPPED},
-    report::is_directory,
+    report::directory,
     trouble::blocking,
 };
 
@@ -38,7 +38,7 @@ pub(super) struct Args {
 impl Args {
     pub(super) fn run(self) -> Outcome {
         blocking(STOPPED, async {
-            is_directory(&self.set)?;
+            let set = directory(&self.set)?;
             let seal = self.making.seal(false)?;
             let (stream, programs) = self.log.stream()?;
             let mut points = vec![];
@@ -48,11 +48,11 @@ impl Args {
             let reach = if self.lost { Reach::Streamed } else { Reach::Server };
             let began = Instant::now();
             let about = self.making.about(&seal);
-            let made = extend(&self.set, &stream, (reach, &points), about, &programs).await?;
+            let made = extend(&set, &stream, (reach, &points), about, &programs).await?;
             let manifest = made.manifest.clone();
             let ended = self.making.end((made, began.elapsed())).await?;
             if self.making.keeping.said() {
-                let into = self.set.parent().unwrap_or(Path::new("."));
+                let into = set.parent().unwrap_or(Path::new("."));
                 forget(&stream, &programs, &manifest, into).await?;
             }
             Ok(ended)

@@ -19,8 +19,8 @@ pub(super) mod trouble;
 
 /// Makes backup sets: of a database, of a server with its log, of Redis, of configuration; and removes old ones.
 ///
-/// A set exists as a whole or not at all. Exit codes: 0 made, 2 a mistake in the command, 4 it could not be made (no
-/// such server, no right, no program, a full disk), 130 interrupted; then no set was left.
+/// A set exists as a whole or not at all. Exit codes: 0 made, 1 the set to extend is refused, 2 a mistake in the command,
+/// 4 it could not be made (no such server, no right, no program, a full disk), 130 interrupted; then no set was left.
 #[derive(Debug, Parser)]
 pub(super) struct Args {
     #[command(subcommand)]

@@ -7,7 +7,7 @@ use gauntlet_core::outcome::Outcome;
 
 use super::{
     making::Keeping,
-    report::{self, is_directory},
+    report::{self, directory},
     trouble::{Trouble, blocking},
 };
 
@@ -26,8 +26,8 @@ pub(super) struct Args {
 impl Args {
     pub(super) fn run(self) -> Outcome {
         blocking((Outcome::Interrupted, "interrupted: run it again"), async {
-            is_directory(&self.dir)?;
-            let Some(pruned) = self.keeping.prune(&self.dir).await? else {
+            let dir = directory(&self.dir)?;
+            let Some(pruned) = self.keeping.prune(&dir).await? else {
                 return Err(Trouble::mistake("say what is kept: --keep-last N, --keep-within TIME, or both"));
             };
             report::retention(&pruned, self.json);

@@ -1,6 +1,9 @@
 //! How a set is told: as a person reads it, or as JSON.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use gauntlet_backup::{
     Made, Pruned,
@@ -9,6 +12,7 @@ use gauntlet_backup::{
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::{programs::absolute, trouble::Trouble};
 use crate::cli::say;
 
 /// A set that was made, and what retention did afterwards.
@@ -35,7 +39,7 @@ pub(super) fn retention(pruned: &Pruned, as_json: bool) {
     if as_json {
         return say(as_value(pruned).to_string());
     }
-    let named = |word: &str, dirs: &[std::path::PathBuf]| {
+    let named = |word: &str, dirs: &[PathBuf]| {
         dirs.iter().for_each(|dir| say(format!("{word} {}", dir.display())));
     };
     named("removed", &pruned.removed);
@@ -98,12 +102,13 @@ pub(in crate::cli) fn size(bytes: u64) -> String {
     format!("{value:.digits$} {}", UNITS[unit])
 }
 
-/// A directory that the command names must be there.
-pub(in crate::cli) fn is_directory(path: &Path) -> Result<(), super::trouble::Trouble> {
+/// A directory that the command names must be there; from the root on, so that it has a name and a parent.
+pub(in crate::cli) fn directory(path: &Path) -> Result<PathBuf, Trouble> {
     let why = if path.exists() { "no directory" } else { "no such directory" };
-    path.is_dir()
-        .then_some(())
-        .ok_or_else(|| super::trouble::Trouble::mistake(format!("{}: {why}", path.display())))
+    if !path.is_dir() {
+        return Err(Trouble::mistake(format!("{}: {why}", path.display())));
+    }
+    absolute(path)
 }
 
 #[cfg(test)]

@@ -53,7 +53,9 @@ impl Trouble {
 /// Tells every reason. Where nothing could be read, nothing is known of the set.
 pub(in crate::cli) fn refused(refusals: &[Refusal]) -> Outcome {
     for refusal in refusals {
-        complain(format!("refused: {}: {refusal}", refusal.name()));
+        let (name, text) = (refusal.name(), refusal.to_string());
+        let text = text.strip_prefix(&format!("{}: ", name.replace('-', " "))).unwrap_or(&text);
+        complain(format!("refused: {name}: {text}"));
         complain(format!("  {}", refusal.mend()));
     }
     verdict(refusals)
