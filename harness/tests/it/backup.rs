@@ -134,10 +134,10 @@ impl Drop for Process {
 
 /// A server in a restored directory, and its port.
 fn start(program: &str, args: &[&str]) -> Process {
-    let found = fs::read_dir("/usr/lib/postgresql")
+    let mut found = fs::read_dir("/usr/lib/postgresql")
         .unwrap()
         .map(|entry| entry.unwrap().path().join("bin").join(program));
-    let mut command = Command::new(found.into_iter().find(|path| path.is_file()).unwrap_or(program.into()));
+    let mut command = Command::new(found.find(|path| path.is_file()).unwrap_or(program.into()));
     if let Some((uid, gid)) = account() {
         command.uid(uid).gid(gid);
     }
@@ -405,7 +405,7 @@ fn the_doctor_knows_what_backups_need() {
     let doctor = |path: Option<&str>| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_gauntlet"));
         command.args(["doctor", "--backup", "--packages"]);
-        path.map(|path| command.env("PATH", path));
+        command.envs(path.map(|path| ("PATH", path)));
         let output = command.output().unwrap();
         (output.status.code().unwrap(), String::from_utf8(output.stdout).unwrap())
     };

@@ -29,7 +29,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "DIR")]
     into: PathBuf,
     #[command(flatten)]
-    from: From,
+    from: Content,
     /// Where it comes from, in words [default: the path].
     #[arg(long, value_name = "WORDS")]
     of: Option<String>,
@@ -41,7 +41,7 @@ pub(super) struct Args {
 
 #[derive(Debug, Parser)]
 #[group(required = true, multiple = false)]
-struct From {
+struct Content {
     /// All that a directory holds.
     #[arg(long, value_name = "DIR")]
     files: Option<PathBuf>,
