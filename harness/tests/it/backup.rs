@@ -341,7 +341,7 @@ async fn a_backup_that_is_interrupted_or_cannot_be_made_leaves_nothing() {
         let mut process = std::mem::ManuallyDrop::new(process);
         assert_eq!(process.0.wait().unwrap().code(), Some(130));
         let told = std::io::read_to_string(process.0.stderr.take().unwrap()).unwrap();
-        assert!(told.contains("interrupted: no set was left"), "{told}");
+        assert!(told.contains("interrupted: no half set was left"), "{told}");
         assert_eq!(desk.sets(), Vec::<PathBuf>::new());
         while desk.sql(waiting).await != "0" && Instant::now() < end {
             tokio::time::sleep(Duration::from_millis(20)).await;

@@ -18,7 +18,7 @@ use super::{
 
 /// What an interrupted backup says.
 pub(super) const STOPPED: (Outcome, &str) =
-    (Outcome::Interrupted, "interrupted: no set was left; sets that were there are untouched");
+    (Outcome::Interrupted, "interrupted: no half set was left; what was complete is complete");
 
 /// Whose a set is, who may open it, and what is kept beside it.
 #[derive(Debug, Parser)]

@@ -20,7 +20,7 @@ pub(super) mod trouble;
 /// Makes backup sets: of a database, of a server with its log, of Redis, of configuration; and removes old ones.
 ///
 /// A set exists as a whole or not at all. Exit codes: 0 made, 1 the set to extend is refused, 2 a mistake in the command,
-/// 4 it could not be made (no such server, no right, no program, a full disk), 130 interrupted; then no set was left.
+/// 4 it could not be made (no such server, no right, no program, a full disk), 130 interrupted; no half set is left.
 #[derive(Debug, Parser)]
 pub(super) struct Args {
     #[command(subcommand)]
