@@ -32,6 +32,10 @@ pub enum Source<'a> {
     Redis(redis::Server),
     /// Objects and files, as a stream.
     Configuration(configuration::Stream<'a>),
+    /// Objects and files, as a program writes them.
+    Packed(configuration::Packed),
+    /// Objects and files, as they lie in a file.
+    Reading(configuration::Reading),
 }
 
 /// Whose it is, and who may open it.
@@ -41,6 +45,19 @@ pub struct About<'a> {
     pub system: &'a str,
     /// Whom it is sealed to.
     pub seal: &'a Seal,
+}
+
+impl About<'_> {
+    /// An error: the system's name cannot be part of a set's name.
+    pub fn check(&self) -> Result<(), Error> {
+        let usable = !self.system.is_empty()
+            && self.system.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
+        if usable && !self.system.starts_with('.') {
+            return Ok(());
+        }
+        let mend = "use letters, digits, dashes, dots: it becomes part of the set's name";
+        Err(Error::at(format!("{:?}", self.system), "no name for a system", mend))
+    }
 }
 
 /// A finished set.
@@ -74,7 +91,7 @@ pub async fn backup(
         Source::Logical(_) => Form::Logical,
         Source::PointInTime(_) => Form::PointInTime,
         Source::Redis(_) => Form::Redis,
-        Source::Configuration(_) => Form::Configuration,
+        Source::Configuration(_) | Source::Packed(_) | Source::Reading(_) => Form::Configuration,
     };
     let mut draft = Draft::begin(into, form, &about)?;
     let taken = match source {
@@ -82,6 +99,8 @@ pub async fn backup(
         Source::PointInTime(stream) => point_in_time::take(&mut draft, &stream, programs).await?,
         Source::Redis(server) => redis::take(&mut draft, &server, programs).await?,
         Source::Configuration(mut stream) => configuration::take(&mut draft, &mut stream, about.seal).await?,
+        Source::Reading(reading) => configuration::read(&mut draft, reading, about.seal).await?,
+        Source::Packed(packed) => configuration::pack(&mut draft, &packed, about.seal, programs).await?,
     };
     finish(draft, taken, &about)
 }

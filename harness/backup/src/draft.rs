@@ -39,12 +39,7 @@ pub(crate) struct Draft {
 impl Draft {
     /// Begins one inside `into`, which is made where it is missing.
     pub(crate) fn begin(into: &Path, form: Form, about: &About<'_>) -> Result<Self, Error> {
-        let usable = !about.system.is_empty()
-            && about.system.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
-        if !usable || about.system.starts_with('.') {
-            let mend = "use letters, digits, dashes, dots: it becomes part of the set's name";
-            return Err(Error::at(format!("{:?}", about.system), "no name for a system", mend));
-        }
+        about.check()?;
         fs::create_dir_all(into).map_err(|error| Error::file(into, &error))?;
         let name = format!("{}-{form}-{}", about.system, Timestamp::now().strftime("%Y%m%dT%H%M%S%3fZ"));
         let (dir, place) = (into.join(format!("{UNFINISHED}{name}")), into.join(name));
@@ -66,6 +61,19 @@ impl Draft {
             .or_else(|_| fs::copy(dir.join(&part.name), &to).map(drop))
             .map_err(|error| Error::file(&to, &error))?;
         self.parts.push(part.clone());
+        Ok(())
+    }
+
+    /// Removes a part that is not to be in it.
+    pub(crate) fn discard(&self, name: &str) -> Result<(), Error> {
+        for path in [self.dir.join(name), self.dir.join(format!("{name}.age"))] {
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(Error::file(&path, &error));
+                }
+                _ => {}
+            }
+        }
         Ok(())
     }
 

@@ -51,5 +51,5 @@ pub use self::{
     prune::{Keep, Pruned, prune},
     refusal::Refusal,
     restore::{Restored, Target, restore},
-    verify::{Verified, verify},
+    verify::{Verified, verify, verify_telling},
 };

@@ -2,7 +2,9 @@
 
 use std::{
     collections::BTreeMap,
-    env, fs,
+    env,
+    ffi::OsString,
+    fs,
     path::{Path, PathBuf},
     process::Stdio,
 };
@@ -23,10 +25,28 @@ use crate::{
 /// How much of the standard error is kept: its end.
 const TAIL: usize = 8 << 10;
 
+/// Programs that backups and restores call, and the Debian packages that have them.
+pub const PROGRAMS: [(&str, &str); 13] = [
+    ("psql", "postgresql-client"),
+    ("pg_dump", "postgresql-client"),
+    ("pg_restore", "postgresql-client"),
+    ("pg_basebackup", "postgresql-client"),
+    ("pg_receivewal", "postgresql-client"),
+    ("pg_verifybackup", "postgresql-client"),
+    ("pg_archivecleanup", "postgresql"),
+    ("pg_ctl", "postgresql"),
+    ("redis-cli", "redis-tools"),
+    ("redis-check-rdb", "redis-tools"),
+    ("redis-check-aof", "redis-tools"),
+    ("redis-server", "redis-server"),
+    ("tar", "tar"),
+];
+
 /// Runs calls on this machine.
 #[derive(Clone, Default)]
 pub struct LocalPrograms {
     search: Vec<PathBuf>,
+    variables: BTreeMap<String, OsString>,
     account: Option<(u32, u32)>,
     secrets: BTreeMap<String, String>,
 }
@@ -65,17 +85,39 @@ impl LocalPrograms {
         self
     }
 
+    /// Gives every program this environment variable.
+    #[must_use]
+    pub fn with_variable(mut self, name: &str, value: OsString) -> Self {
+        self.variables.insert(name.to_owned(), value);
+        self
+    }
+
+    /// Those of [`PROGRAMS`] that are not on this machine.
+    pub fn missing(&self) -> Vec<(&'static str, &'static str)> {
+        PROGRAMS.into_iter().filter(|(program, _)| self.find(program).is_err()).collect()
+    }
+
     fn find(&self, program: &str) -> Result<PathBuf, Error> {
         let path = env::var_os("PATH").unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".into());
         let dirs = self.search.iter().cloned().chain(env::split_paths(&path));
         let found = dirs.map(|dir| dir.join(program)).find(|path| path.is_file());
-        found.ok_or_else(|| Error::at(program, "not on this machine", "install it, or say where it is"))
+        found.ok_or_else(|| {
+            let package = PROGRAMS.iter().find(|(known, _)| *known == program);
+            let package = package.map_or("it".to_owned(), |(_, package)| format!("the package {package}"));
+            Error::at(program, "not on this machine", format!("install {package}, or say where it is"))
+        })
     }
 
     fn command(&self, call: &Call) -> Result<Command, Error> {
         let program = self.find(&call.program)?;
         let mut command = Command::new(&program);
-        command.args(&call.args).env_clear().envs(&call.env).process_group(0).kill_on_drop(true);
+        command
+            .args(&call.args)
+            .env_clear()
+            .envs(&self.variables)
+            .envs(&call.env)
+            .process_group(0)
+            .kill_on_drop(true);
         command.env("PATH", path(program.parent())).current_dir("/");
         for (variable, name) in &call.secrets {
             let unknown = || Error::at(name, "a secret that nobody gave", "give its value");
@@ -89,7 +131,7 @@ impl LocalPrograms {
 }
 
 // Programs call their neighbours (pg_verifybackup: pg_waldump), so their directory goes first.
-fn path(own: Option<&Path>) -> std::ffi::OsString {
+fn path(own: Option<&Path>) -> OsString {
     let rest = env::var_os("PATH").unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".into());
     let dirs = own.map(Path::to_owned).into_iter().chain(env::split_paths(&rest));
     env::join_paths(dirs).unwrap_or(rest)

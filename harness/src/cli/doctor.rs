@@ -1,8 +1,9 @@
 //! `gauntlet doctor`: what is missing on this machine, and how to get it.
 
-use std::path::PathBuf;
+use std::{collections::BTreeSet, path::PathBuf};
 
 use clap::Parser;
+use gauntlet_backup::LocalPrograms;
 use gauntlet_core::outcome::Outcome;
 
 use super::say;
@@ -17,28 +18,43 @@ pub(super) struct Args {
     /// Only the names of missing Debian packages, one a line.
     #[arg(long)]
     packages: bool,
+    /// What `gauntlet backup`, `verify` and `restore` need, instead of what a system needs.
+    #[arg(long, conflicts_with = "system")]
+    backup: bool,
 }
 
 impl Args {
     pub(super) fn run(self) -> Outcome {
+        if self.backup {
+            return self.tell(LocalPrograms::new().missing().into_iter().map(|(program, package)| {
+                (
+                    format!("backups: program {program:?} is not on this machine (package {package})"),
+                    Some(package.to_owned()),
+                )
+            }));
+        }
         let (system, root) = match super::system(&self.system) {
             Ok(read) => read,
             Err(outcome) => return outcome,
         };
         let missing = missing(&system, &root);
-        for program in &missing {
-            if self.packages {
-                program.package.iter().for_each(say);
-            } else {
-                say(program.to_string());
-            }
-        }
-        if missing.is_empty() {
+        self.tell(missing.into_iter().map(|program| (program.to_string(), program.package)))
+    }
+
+    /// Each with its package.
+    fn tell(&self, missing: impl Iterator<Item = (String, Option<String>)>) -> Outcome {
+        let (mut outcome, mut named) = (Outcome::Passed, BTreeSet::new());
+        for (text, package) in missing {
+            outcome = Outcome::SetupFailed;
             if !self.packages {
-                say("nothing is missing");
+                say(text);
+            } else if let Some(package) = package.filter(|package| named.insert(package.clone())) {
+                say(package);
             }
-            return Outcome::Passed;
         }
-        Outcome::SetupFailed
+        if outcome == Outcome::Passed && !self.packages {
+            say("nothing is missing");
+        }
+        outcome
     }
 }

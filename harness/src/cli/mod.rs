@@ -12,6 +12,7 @@ use gauntlet_core::{outcome::Outcome, system::System};
 
 use crate::report::console::Style;
 
+mod backup;
 mod cluster;
 mod deploy;
 mod diagnose;
@@ -22,10 +23,12 @@ mod images;
 mod list;
 mod plan;
 mod replay;
+mod restore;
 pub(crate) mod run;
 mod schema;
 mod status;
 mod undeploy;
+mod verify;
 
 /// Decides, with evidence, whether a service may be released: load, faults, objectives and checks, from one file.
 ///
@@ -54,6 +57,9 @@ enum Command {
     Deploy(deploy::Args),
     Undeploy(undeploy::Args),
     Diagnose(diagnose::Args),
+    Backup(backup::Args),
+    Verify(verify::Args),
+    Restore(restore::Args),
 }
 
 /// Runs the command line. What a process is told behind its name by the harness itself is no command.
@@ -86,6 +92,9 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Deploy(args) => args.run(),
         Command::Undeploy(args) => args.run(),
         Command::Diagnose(args) => args.run(),
+        Command::Backup(args) => args.run(),
+        Command::Verify(args) => args.run(),
+        Command::Restore(args) => args.run(),
     };
     ExitCode::from(outcome.exit_code())
 }

@@ -14,18 +14,25 @@ use serde_json::Value;
 
 use crate::stage::root;
 
-const COMMANDS: [&str; 14] = [
+const COMMANDS: [&str; 17] = [
     "run", "gate", "plan", "replay", "list", "schema", "doctor", "status", "heal", "cluster", "images",
-    "deploy", "undeploy", "diagnose",
+    "deploy", "undeploy", "diagnose", "backup", "verify", "restore",
 ];
 /// Commands of commands.
-const BENEATH: [(&str, &str); 6] = [
+const BENEATH: [(&str, &str); 13] = [
     ("cluster", "up"),
     ("cluster", "down"),
     ("cluster", "status"),
     ("cluster", "install"),
     ("cluster", "uninstall"),
     ("images", "build"),
+    ("backup", "logical"),
+    ("backup", "point-in-time"),
+    ("backup", "follow"),
+    ("backup", "extend"),
+    ("backup", "redis"),
+    ("backup", "configuration"),
+    ("backup", "prune"),
 ];
 
 /// A place of its own, and the command run there.

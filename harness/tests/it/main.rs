@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod backup;
 mod cli;
 #[path = "../shared/conformance.rs"]
 mod conformance;

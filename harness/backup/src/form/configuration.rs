@@ -3,12 +3,12 @@
 
 use std::{
     collections::BTreeMap,
-    io::{BufRead, BufReader, Read},
+    io::{self, BufRead, BufReader, Read},
 };
 
 use jiff::Timestamp;
 use serde::Deserialize;
-use tokio::io::AsyncRead;
+use tokio::{io::AsyncRead, task::spawn_blocking};
 
 use super::{
     Form, look,
@@ -17,13 +17,13 @@ use super::{
 };
 use crate::{
     backup::Taken,
-    call::Programs,
+    call::{Call, Programs},
     draft::Draft,
     error::Error,
     keys::{Keys, Seal},
     manifest::{Origin, PartKind},
-    part::PartReader,
-    pipe::{pour, unpack},
+    part::{PartReader, PartWriter},
+    pipe::{fill, pour, unpack, unwritten},
     refusal::Refusal,
     set::Set,
 };
@@ -41,6 +41,27 @@ pub struct Stream<'a> {
     pub content: &'a mut (dyn AsyncRead + Send + Unpin),
 }
 
+/// What a file or standard input holds.
+pub struct Reading {
+    /// Where it came from, in words.
+    pub of: String,
+    /// Tar or YAML.
+    pub kind: StreamKind,
+    /// The content; it is read on a thread where blocking is right.
+    pub content: Box<dyn Read + Send>,
+}
+
+/// What a program writes to its standard output; unless it ends well there is no set.
+#[derive(Debug, Clone)]
+pub struct Packed {
+    /// Where it came from, in words.
+    pub of: String,
+    /// Tar or YAML.
+    pub kind: StreamKind,
+    /// The program.
+    pub call: Call,
+}
+
 /// How a configuration is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StreamKind {
@@ -51,26 +72,57 @@ pub enum StreamKind {
 }
 
 pub(crate) async fn take(draft: &mut Draft, stream: &mut Stream<'_>, seal: &Seal) -> Result<Taken, Error> {
+    let as_of = Timestamp::now();
+    let writer = begin(draft, stream.kind, seal)?;
+    draft.parts.push(pour(stream.content, writer).await?);
+    Ok(taken(&stream.of, as_of))
+}
+
+pub(crate) async fn pack(
+    draft: &mut Draft,
+    packed: &Packed,
+    seal: &Seal,
+    programs: &dyn Programs,
+) -> Result<Taken, Error> {
+    let as_of = Timestamp::now();
+    let writer = begin(draft, packed.kind, seal)?;
+    draft.parts.push(fill(programs, &packed.call, writer).await?);
+    Ok(taken(&packed.of, as_of))
+}
+
+pub(crate) async fn read(draft: &mut Draft, mut reading: Reading, seal: &Seal) -> Result<Taken, Error> {
+    let as_of = Timestamp::now();
+    let mut writer = begin(draft, reading.kind, seal)?;
+    let copied = spawn_blocking(move || {
+        io::copy(&mut reading.content, &mut writer)?;
+        writer.finish().map(|part| (part, reading.of))
+    });
+    let copied = copied.await.unwrap_or_else(|why| Err(io::Error::other(why)));
+    let (part, of) = copied.map_err(|why| unwritten(&why))?;
+    draft.parts.push(part);
+    Ok(taken(&of, as_of))
+}
+
+fn begin(draft: &Draft, kind: StreamKind, seal: &Seal) -> Result<PartWriter, Error> {
     if seal.0.is_empty() {
         let mend = "name a recipient; `age-keygen` makes a key";
         return Err(Error::at("configuration", "it holds secrets, and nobody is named to seal it to", mend));
     }
-    let as_of = Timestamp::now();
-    let (name, kind) = match stream.kind {
-        StreamKind::Tar => ("files.tar", PartKind::Tar),
-        StreamKind::Yaml => ("objects.yaml", PartKind::Yaml),
-    };
-    let part = pour(stream.content, draft.part(name, kind)?).await?;
-    draft.parts.push(part);
-    let source = Origin::Configuration { of: stream.of.clone() };
-    Ok(Taken {
+    match kind {
+        StreamKind::Tar => draft.part("files.tar", PartKind::Tar),
+        StreamKind::Yaml => draft.part("objects.yaml", PartKind::Yaml),
+    }
+}
+
+fn taken(of: &str, as_of: Timestamp) -> Taken {
+    Taken {
         form: Form::Configuration,
         as_of,
-        source,
+        source: Origin::Configuration { of: of.to_owned() },
         tools: BTreeMap::new(),
         lsn: None,
         restore_points: vec![],
-    })
+    }
 }
 
 pub(crate) async fn check(set: &Set, keys: &Keys) -> Vec<Refusal> {

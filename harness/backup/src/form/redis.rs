@@ -26,6 +26,9 @@ use crate::{
     set::Set,
 };
 
+/// How often append-only files are read at most.
+const ATTEMPTS: usize = 5;
+
 /// A Redis server and what is taken from it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -128,27 +131,30 @@ fn length(ended: &Ended) -> Option<u64> {
     after.split(' ').next()?.parse().ok()
 }
 
-// A rewrite in between would mix two generations of files. The setting goes back whatever happens, short of being killed.
+// A rewrite in between would mix two generations of files. It is not forbidden (who is killed could not allow it again) but noticed: the
+// files' own manifest is another one then.
 async fn take_files(
     draft: &Draft,
     server: &Server,
     (directory, name): (&str, &str),
     programs: &dyn Programs,
 ) -> Result<Part, Error> {
-    const SETTING: &str = "auto-aof-rewrite-percentage";
-    let said = ask(programs, &server.call(["config", "get", SETTING]), "").await?;
-    let before = said.lines().nth(1).unwrap_or("100").to_owned();
-    ask(programs, &server.call(["config", "set", SETTING, "0"]), "").await?;
-    let filled = async {
+    const PART: &str = "append-only.tar";
+    let generation = Call::shell("cat \"$1/$2\"/*.manifest", [directory, name]);
+    for _ in 0..ATTEMPTS {
         settled(server, programs).await?;
+        let before = ask(programs, &generation, "").await?;
         let mut call = Call::new("tar", ["-C", directory, "-cf", "-", name]);
         // GNU tar's way to say that a file grew while it was read, as an append-only file does.
         call.accepts.push(1);
-        fill(programs, &call, draft.part("append-only.tar", PartKind::Aof)?).await
-    };
-    let filled = filled.await;
-    ask(programs, &server.call(["config", "set", SETTING, &before]), "").await?;
-    filled
+        let filled = fill(programs, &call, draft.part(PART, PartKind::Aof)?).await;
+        if ask(programs, &generation, "").await? == before {
+            return filled;
+        }
+        draft.discard(PART)?;
+    }
+    let what = format!("its append-only files were rewritten while they were read, {ATTEMPTS} times");
+    Err(Error::at("redis", what, "take its snapshot, or back up when it writes less"))
 }
 
 async fn settled(server: &Server, programs: &dyn Programs) -> Result<(), Error> {

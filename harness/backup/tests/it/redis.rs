@@ -2,11 +2,12 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, Ordering},
+    atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
 use gauntlet_backup::{
-    Seal, Source, Target,
+    About, LocalPrograms, Seal, Source, Target, backup,
+    call::{Call, Ended, Input, Later, Output, Programs},
     form::{
         place::Directory,
         redis::{DataDirectory, Way},
@@ -15,7 +16,7 @@ use gauntlet_backup::{
 };
 use redis::{AsyncCommands, aio::MultiplexedConnection};
 
-use crate::stage::{Ground, made, policy};
+use crate::stage::{Ground, entries, made, policy};
 
 fn target(ground: &Ground, name: &str, append_only: bool) -> Target {
     Target::Redis(DataDirectory {
@@ -74,16 +75,74 @@ async fn append_only_files_are_taken_while_they_grow() {
     stop.store(true, Ordering::Relaxed);
     let written = growing.await.unwrap();
     let mut connection = cache.connection.clone();
-    let setting: Vec<String> = redis::cmd("CONFIG")
-        .arg(&["GET", "auto-aof-rewrite-percentage"])
-        .query_async(&mut connection)
-        .await
-        .unwrap();
-    assert_eq!(setting[1], "100", "rewriting stays off");
+    let used: String = redis::cmd("INFO").arg("commandstats").query_async(&mut connection).await.unwrap();
+    assert!(!used.contains("config"), "a setting was changed, which a killed backup would leave: {used}");
     verify(&set.dir, &policy(), &ground.programs).await.unwrap();
     restore(&set.dir, &target(&ground, "again", true), &policy(), &ground.programs).await.unwrap();
     let restored = ground.start_redis("again", true).await;
     let size = usize::try_from(restored.size().await).unwrap();
     assert!((500..=written).contains(&size), "{size} of {written}");
     whole(restored.connection.clone(), 0..size).await;
+}
+
+/// Lets the server rewrite its files whenever they are about to be read, so often.
+struct Rewriting {
+    inner: LocalPrograms,
+    connection: MultiplexedConnection,
+    left: AtomicUsize,
+}
+
+impl Programs for Rewriting {
+    fn run<'a>(
+        &'a self,
+        call: &'a Call,
+        stdin: Input<'a>,
+        stdout: Output<'a>,
+    ) -> Later<'a, Result<Ended, gauntlet_backup::Error>> {
+        Box::pin(async move {
+            let due = |left: usize| left.checked_sub(1);
+            if call.program == "tar"
+                && self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, due).is_ok()
+            {
+                let mut connection = self.connection.clone();
+                redis::cmd("BGREWRITEAOF").exec_async(&mut connection).await.unwrap();
+                let info = || redis::cmd("INFO").arg("persistence").to_owned();
+                loop {
+                    let said: String = info().query_async(&mut connection).await.unwrap();
+                    if said.contains("aof_rewrite_in_progress:0") && said.contains("aof_rewrite_scheduled:0")
+                    {
+                        break;
+                    }
+                    tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+                }
+            }
+            self.inner.run(call, stdin, stdout).await
+        })
+    }
+}
+
+#[tokio::test]
+async fn files_that_were_rewritten_while_they_were_read_are_read_again() {
+    let ground = Ground::new();
+    let cache = ground.start_redis("cache", true).await;
+    fill(cache.connection.clone(), 0..500).await;
+    let way = Way::Aof { directory: ground.path("cache"), name: "appendonlydir".into() };
+    let server = gauntlet_backup::form::redis::Server { way, ..cache.server.clone() };
+    let (into, seal) = (ground.dir.path().join("sets"), Seal::none());
+    let take = |left| {
+        let (inner, connection) = (ground.programs.clone(), cache.connection.clone());
+        let (server, into, seal) = (server.clone(), into.clone(), &seal);
+        async move {
+            let programs = Rewriting { inner, connection, left: AtomicUsize::new(left) };
+            backup(Source::Redis(server), &into, About { system: "shop", seal }, &programs).await
+        }
+    };
+    let never = take(usize::MAX).await.unwrap_err().to_string();
+    assert!(never.contains("rewritten while they were read"), "{never}");
+    assert_eq!(entries(&into), Vec::<String>::new());
+    let set = take(1).await.unwrap();
+    restore(&set.dir, &target(&ground, "again", true), &policy(), &ground.programs).await.unwrap();
+    let restored = ground.start_redis("again", true).await;
+    assert_eq!(restored.size().await, 500);
+    whole(restored.connection.clone(), 0..500).await;
 }

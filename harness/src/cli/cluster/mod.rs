@@ -101,7 +101,7 @@ pub(super) fn blocking(work: impl Future<Output = Result<Outcome, Trouble>>) -> 
     })
 }
 
-async fn told_to_stop() -> std::io::Result<()> {
+pub(super) async fn told_to_stop() -> std::io::Result<()> {
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     tokio::select! {
         _ = interrupt.recv() => {}
