@@ -12,7 +12,9 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval},
 };
 
-use super::{faults, load::Load, recorder::Recorder, rollouts, stop::Stop, world::Tell, world::World};
+use super::{
+    faults, load::Load, recorder::Recorder, rollouts, sets::Sets, stop::Stop, world::Tell, world::World,
+};
 
 /// How often metrics are read. CPU at the ends of a phase is interpolated between two readings.
 const SAMPLE_EVERY: Duration = Duration::from_millis(500);
@@ -34,11 +36,13 @@ pub(super) async fn play(
     beside.spawn(phases(plan.phases.clone(), zero, recorder.clone(), stop.clone()));
     let sampling = tokio::spawn(sample(meter, recorder.clone()));
     let drawing = tokio::spawn(redraw(recorder.clone()));
+    let sets = Arc::new(Sets::of(plan));
     for fault in plan.faults.clone() {
-        beside.spawn(faults::track(fault, zero, world.clone(), stop.clone()));
+        beside.spawn(faults::track(fault, zero, world.clone(), sets.clone(), stop.clone()));
     }
     for rollout in plan.rollouts.clone() {
-        beside.spawn(rollouts::track(rollout, zero, world.clone(), recorder.gates(), stop.clone()));
+        let judged = (recorder.gates(), sets.clone());
+        beside.spawn(rollouts::track(rollout, zero, world.clone(), judged, stop.clone()));
     }
     load.record(plan.load.lasts, recorder, stop).await;
     beside.join_all().await;

@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod canary;
 mod cli;
 #[path = "../shared/conformance.rs"]
 mod conformance;

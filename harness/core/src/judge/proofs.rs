@@ -14,7 +14,7 @@ use crate::{
         show,
     },
     name::Name,
-    plan::Plan,
+    plan::{Plan, RolloutPlan},
     step::StepId,
 };
 
@@ -29,6 +29,8 @@ pub(super) const KIND: JudgeKind = JudgeKind {
 struct Proofs {
     course: Course,
     set_up: Vec<StepId>,
+    /// The sets of canaries, and the steps that start them.
+    sets: BTreeMap<Name, StepId>,
     steps: BTreeMap<StepId, Progress>,
     settings: Settings,
     machines: Machines,
@@ -46,6 +48,7 @@ impl Proofs {
         Self {
             course: Course::new(plan),
             set_up: plan.set_up.steps.iter().map(|step| step.id.clone()).collect(),
+            sets: plan.rollouts.iter().flat_map(sets).collect(),
             steps: steps.map(|step| (step.id.clone(), Progress::of(step))).collect(),
             settings: Settings::new(plan),
             machines: Machines::default(),
@@ -93,14 +96,22 @@ impl Proofs {
 
     fn fault(&self, fault: &FaultCourse) -> Finding {
         let all: Vec<Progress> = fault.steps.iter().map(|id| self.progress(id)).collect();
+        let set = self.sets.iter().find(|(set, _)| fault.touches(set)).map(|(_, starts)| self.progress(starts));
         let (state, detail) = if all.is_empty() || all.iter().any(|step| !step.entering) {
-            (self.omitted(), "it never began")
+            match set {
+                Some(set) if !set.entering || set.is_healing() => {
+                    (State::Unknown, "its set did not run at that time: the canary was over, or had not begun")
+                }
+                _ => (self.omitted(), "it never began"),
+            }
         } else if all.iter().any(|step| !step.took_effect()) {
             (self.omitted(), "no proof that it took effect")
         } else if all.iter().any(|step| !step.is_gone()) {
             (self.left(), "no proof that it is gone")
         } else if !self.course.began_in_its_phase(fault) {
             (self.omitted(), "it did not begin within its phase")
+        } else if all.iter().any(|step| step.was_cut_short()) && set.is_some_and(Progress::is_healing) {
+            (State::Met, "took effect, and went with its set, both seen by the witness")
         } else if all.iter().any(|step| step.was_cut_short()) {
             (self.omitted(), "it was undone before its time")
         } else {
@@ -218,6 +229,11 @@ impl Proofs {
             ..finding("the run ended in order", state, detail)
         }
     }
+}
+
+fn sets(rollout: &RolloutPlan) -> Vec<(Name, StepId)> {
+    let Some((canary, starts)) = rollout.canary.as_ref().zip(rollout.track.steps.first()) else { return vec![] };
+    canary.sets.all().map(|set| (set.clone(), starts.id.clone())).collect()
 }
 
 pub(super) fn finding(what: &str, state: State, detail: impl Into<String>) -> Finding {
