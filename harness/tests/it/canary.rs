@@ -63,11 +63,20 @@ fn a_version_that_is_worse_is_rolled_back_together_with_a_fault_on_it() {
     let file = with_a_defective_v2(&stage, "errors:8%");
     let ended = stage.run(&scenario("52", "46", pause).replace("SYSTEM", &file), &[]);
     assert_eq!(ended.code, 1, "{}", ended.text);
-    assert_eq!(stage.findings("missed"), ["canary is no worse", "canary errors is no worse"], "{}", ended.text);
+    assert_eq!(
+        stage.findings("missed"),
+        ["canary is no worse", "canary errors is no worse"],
+        "{}",
+        ended.text
+    );
     let met = stage.findings("met");
     assert!(met.contains(&"rollout is taken back".to_owned()), "{}", ended.text);
     assert!(met.contains(&"fault took effect and is gone".to_owned()), "{}", ended.text);
-    assert!(ended.text.contains("“canary is no worse” (canary service to v2) is missed: rolled back"), "{}", ended.text);
+    assert!(
+        ended.text.contains("“canary is no worse” (canary service to v2) is missed: rolled back"),
+        "{}",
+        ended.text
+    );
     stage.assert_nothing_left();
     assert_replays(&stage, &ended);
 }

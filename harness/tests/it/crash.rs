@@ -486,7 +486,8 @@ async fn a_rollout_that_does_not_complete_is_taken_back_at_once_and_the_run_goes
     set_up(&system).await;
     let never = Step { effect: vec![runs("v3")], ..update() };
     let (stop, now) = (Stop::default(), tokio::time::Instant::now());
-    rollouts::track(planned(never), now, world(&system, heard.clone()), Default::default(), stop.clone()).await;
+    rollouts::track(planned(never), now, world(&system, heard.clone()), Default::default(), stop.clone())
+        .await;
     assert_eq!(system.shape(), ORIGINAL);
     assert_eq!((system.stored(), stop.said()), (2, None));
     let told = heard.0.lock().unwrap();

@@ -295,7 +295,11 @@ impl Gated {
             ),
             Decision::Promote if !last => {
                 let state = if self.failed { State::Unknown } else { unseen };
-                (state, "not to the end".into(), format!("{} was passed, and nothing decided after it", step.0))
+                (
+                    state,
+                    "not to the end".into(),
+                    format!("{} was passed, and nothing decided after it", step.0),
+                )
             }
             Decision::Promote => {
                 (State::Met, "promoted".into(), "an effect that would be harm is excluded".to_owned())
@@ -339,7 +343,12 @@ impl Gated {
         Finding {
             what: format!("canary {} is no worse", estimate.metric),
             detail: format!("{}: {}", self.title, estimate.reason),
-            ..self.finding(state, brief(&estimate.reason), estimate.samples.0 + estimate.samples.1, String::new())
+            ..self.finding(
+                state,
+                brief(&estimate.reason),
+                estimate.samples.0 + estimate.samples.1,
+                String::new(),
+            )
         }
     }
 }
@@ -522,7 +531,10 @@ mod tests {
         let passed = What::Gate { step: step(2), upto: 168, decision: Decision::Promote };
         for (then, expected) in [
             (What::Interrupted, State::Unknown),
-            (What::Trouble { kind: TroubleKind::Rollout, step: Some(step(3)), why: "no".into() }, State::Unknown),
+            (
+                What::Trouble { kind: TroubleKind::Rollout, step: Some(step(3)), why: "no".into() },
+                State::Unknown,
+            ),
             (What::Ended, State::Invalid),
         ] {
             let mut gates = Gates::new(&planned());
@@ -530,7 +542,11 @@ mod tests {
             events.for_each(|event| gates.see(Evidence::Event(&event)));
             rows(5..175, None).iter().for_each(|row| gates.see(Evidence::Request(row)));
             let finding = &gates.findings()[0];
-            assert_eq!((finding.state, finding.measured.as_str()), (expected, "not to the end"), "{finding:?}");
+            assert_eq!(
+                (finding.state, finding.measured.as_str()),
+                (expected, "not to the end"),
+                "{finding:?}"
+            );
         }
     }
 

@@ -65,7 +65,7 @@ impl Progress {
 
     /// Whether its undoing has begun.
     pub(super) fn is_healing(self) -> bool {
-        self.healing_us.is_some()
+        self.healing_us.is_some() || self.healed
     }
 
     /// Whether it was begun and its undoing never ended.

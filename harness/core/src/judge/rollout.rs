@@ -1,10 +1,7 @@
 //! `rollout`: whether every rollout completes in its time. That is asked of the component, not of the harness: one that
 //! does not come up is missed, and only one that never began, or could not be told of, is no evidence.
 
-use std::{
-    collections::BTreeMap,
-    time::Duration,
-};
+use std::{collections::BTreeMap, time::Duration};
 
 use crate::{
     evidence::{Event, Evidence, TroubleKind, What},

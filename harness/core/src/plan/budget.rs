@@ -53,8 +53,9 @@ pub(super) fn check(
             continue;
         }
         let path = format!("faults[{index}]");
-        let apart =
-            |(_, rollout): &(usize, RolloutPlan)| while_it_runs(rollout, fault, &own).and_then(|()| replaces(rollout, fault, &own));
+        let apart = |(_, rollout): &(usize, RolloutPlan)| {
+            while_it_runs(rollout, fault, &own).and_then(|()| replaces(rollout, fault, &own))
+        };
         if book.keep(&path, rollouts.iter().try_for_each(apart)).is_none() {
             continue;
         }
@@ -131,9 +132,12 @@ fn component_of(unit: &Unit) -> Option<&Name> {
 /// A set runs for its canary only.
 fn while_it_runs(rollout: &RolloutPlan, fault: &FaultPlan, own: &BTreeSet<&Unit>) -> Result<(), Mistake> {
     let Some(canary) = &rollout.canary else { return Ok(()) };
-    let set = own.iter().filter_map(|unit| unit.component()).find(|set| canary.sets.all().any(|one| one == *set));
+    let set =
+        own.iter().filter_map(|unit| unit.component()).find(|set| canary.sets.all().any(|one| one == *set));
     let ends = fault.begins + fault.lasts;
-    let (Some(set), false) = (set, rollout.begins < fault.begins && ends <= rollout.ends()) else { return Ok(()) };
+    let (Some(set), false) = (set, rollout.begins < fault.begins && ends <= rollout.ends()) else {
+        return Ok(());
+    };
     let (from, upto) = (time_line::show(rollout.begins), time_line::show(rollout.ends()));
     let what = format!("`{set}` runs only while `{}` goes on ({from} to {upto})", rollout.title);
     Err(Mistake::at("at", what).mend("write a time within it, after its replicas have come up"))

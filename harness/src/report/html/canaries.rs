@@ -51,7 +51,10 @@ fn split(step: &SplitStory) -> [String; 4] {
         None => "nothing was decided".to_owned(),
         Some(Decision::GoOn | Decision::Promote) => "<span class=\"state good\">goes on</span>".to_owned(),
         Some(Decision::RollBack { metric, second }) => {
-            format!("<span class=\"state bad\">rolled back</span> {} is worse, seen after second {second}", Text(metric))
+            format!(
+                "<span class=\"state bad\">rolled back</span> {} is worse, seen after second {second}",
+                Text(metric)
+            )
         }
         Some(Decision::Inconclusive { reason }) => {
             format!("<span class=\"state unsure\">not promoted</span> <small>{}</small>", Text(reason))
@@ -63,7 +66,8 @@ fn split(step: &SplitStory) -> [String; 4] {
 
 fn metric(of: &Estimate, harm: &str) -> [String; 8] {
     let is_time = of.metric.starts_with('p') || of.metric.starts_with("guard p");
-    let value = |value: Option<f64>| if is_time { show::ms(value.map(|us| us / 1e3)) } else { show::share(value) };
+    let value =
+        |value: Option<f64>| if is_time { show::ms(value.map(|us| us / 1e3)) } else { show::share(value) };
     let effect = |effect: f64| match (is_time, effect.is_finite()) {
         (_, false) => show::NONE.to_owned(),
         (true, true) => format!("×{effect:.2}"),

@@ -79,7 +79,9 @@ pub(super) fn fold(plan: &Plan, recorded: &Recorded) -> Vec<CanaryStory> {
         CanaryStory {
             canary: format!("{} ({to})", account.plan.sets.canary),
             against: match &account.plan.sets.baseline {
-                Some(baseline) => format!("{baseline} ({before}), started at the same time, with an equal share"),
+                Some(baseline) => {
+                    format!("{baseline} ({before}), started at the same time, with an equal share")
+                }
                 None => format!("{component} ({before}), the replicas that ran before, with all the rest"),
             },
             steps: steps.collect(),

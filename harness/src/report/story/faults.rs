@@ -107,7 +107,9 @@ impl FaultStory {
                 self.began_s = self.began_s.or(at_s);
                 self.acts.extend(acts.iter().map(ToString::to_string));
             }
-            What::Entered { step } if own(step) && (!self.kept || last == Some(step)) => self.entered_s = at_s,
+            What::Entered { step } if own(step) && (!self.kept || last == Some(step)) => {
+                self.entered_s = at_s
+            }
             What::Healing { step } if own(step) => self.healing_s = self.healing_s.or(at_s),
             What::Healed { step } if own(step) => self.healed_s = at_s,
             What::Proved { step, side, proof, reading } if own(step) => self.proofs.push(ProofStory {
