@@ -58,6 +58,10 @@ nextest: toolchain
 gates: build ## Twenty gates in a row on this build; one line each is appended to docs/gates.tsv
 	scripts/gates 20
 
+.PHONY: canary-series
+canary-series: build service defects ## A canary of every handicap on this machine, each once; rows that docs/canary-series.tsv has are not run again
+	scripts/canary-series 1
+
 .PHONY: gate-defects
 gate-defects: build defects ## The gate against each seeded defect of the service; it must fail by the right objective
 	scripts/gate-defects

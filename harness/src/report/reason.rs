@@ -10,6 +10,9 @@ use super::show;
 /// What a finding on a trouble has measured; its detail says the cause.
 const TROUBLE: &str = "trouble";
 
+/// The judge whose findings say whether a version may be released.
+const CANARY: &str = "canary";
+
 /// Why the run ended as it did, in one sentence.
 pub fn sentence(verdict: &Verdict) -> String {
     let state = match verdict.outcome {
@@ -28,8 +31,8 @@ pub fn sentence(verdict: &Verdict) -> String {
         Outcome::Inconclusive => State::Unknown,
     };
     let mut own: Vec<&Finding> = verdict.findings.iter().filter(|finding| finding.state == state).collect();
-    // What went wrong says more than what is missing because of it.
-    own.sort_by_key(|finding| finding.measured != TROUBLE);
+    // What went wrong says more than what is missing because of it; what a canary's users saw is why it was decided.
+    own.sort_by_key(|finding| (finding.measured != TROUBLE, finding.judge != CANARY));
     let mut own = own.into_iter();
     let Some(Finding { what, at, measured, detail, .. }) = own.next() else {
         return "There is no evidence to judge.".into();

@@ -1,6 +1,6 @@
 //! The tracks of faults: each waits for its moment, enters its steps, and heals them when their time is over.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use gauntlet_core::{
     evidence::{TroubleKind, What},
@@ -14,12 +14,14 @@ use tokio::time::Instant;
 use super::{
     enter::{NotEntered, enter},
     heal::heal,
+    sets::Sets,
     stop::{Early, Stop},
     world::World,
 };
 
-/// Runs one fault's track. Whatever happens, its steps are healed when it comes back.
-pub async fn track(fault: FaultPlan, zero: Instant, world: World, stop: Stop) {
+/// Runs one fault's track. Whatever happens, its steps are healed when it comes back. One on a set that does not run is
+/// not begun: its canary was over before, which is a finding and no trouble.
+pub async fn track(fault: FaultPlan, zero: Instant, world: World, sets: Arc<Sets>, stop: Stop) {
     let mut in_force: Vec<StepId> = vec![];
     for step in &fault.track.steps {
         let begins = match step.begin {
@@ -29,7 +31,13 @@ pub async fn track(fault: FaultPlan, zero: Instant, world: World, stop: Stop) {
         if !stop.sleep_until(begins).await {
             break;
         }
-        match enter(step, &world).await {
+        let held = sets.for_step(step).await;
+        if held.as_ref().is_some_and(|held| !held.run(step)) {
+            break;
+        }
+        let result = enter(step, &world).await;
+        drop(held);
+        match result {
             Ok(()) => in_force.push(step.id.clone()),
             Err(why) => {
                 failed(step, &why, &world, &stop);
@@ -44,10 +52,20 @@ pub async fn track(fault: FaultPlan, zero: Instant, world: World, stop: Stop) {
             break;
         }
         if matches!(step.end, End::After(_)) {
-            undo(&mut in_force, &world).await;
+            end(&fault, &mut in_force, &world, &sets).await;
         }
     }
-    undo(&mut in_force, &world).await;
+    end(&fault, &mut in_force, &world, &sets).await;
+}
+
+/// Heals what is in force: nothing where the set that it was done to went meanwhile, and it with that.
+async fn end(fault: &FaultPlan, in_force: &mut Vec<StepId>, world: &World, sets: &Sets) {
+    let own = fault.track.steps.first();
+    let _held = match own {
+        Some(step) => sets.for_step(step).await,
+        None => None,
+    };
+    undo(in_force, world).await;
 }
 
 /// What could not be done to the system leaves nothing to judge: the run ends.

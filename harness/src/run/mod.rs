@@ -27,6 +27,7 @@ mod recorder;
 pub mod rollouts;
 mod screen;
 mod session;
+mod sets;
 pub mod stop;
 pub mod takeover;
 mod timeline;

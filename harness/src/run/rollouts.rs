@@ -1,5 +1,6 @@
-//! The tracks of rollouts. A judge may be asked in the middle. One that completes is kept: its receipt stays in the ledger until the run's end. One that does
-//! not complete is taken back at once, and the run goes on: that is a finding about the component, with all its evidence.
+//! The tracks of rollouts. A judge may be asked in the middle. One that completes is kept: its receipt stays in the ledger
+//! until the run's end. One that does not complete is taken back at once, and the run goes on: that is a finding about the
+//! component, with all its evidence.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -12,14 +13,21 @@ use tokio::time::Instant;
 
 use super::{
     enter::{NotEntered, enter},
-    faults::{chain, failed, undo},
+    faults::{chain, failed},
     gates::Gates,
+    sets::Sets,
     stop::Stop,
     world::World,
 };
 
 /// Runs one rollout's track. When the run ends early, what is in the ledger is the run's end to undo.
-pub async fn track(rollout: RolloutPlan, zero: Instant, world: World, gates: Arc<Gates>, stop: Stop) {
+pub async fn track(
+    rollout: RolloutPlan,
+    zero: Instant,
+    world: World,
+    (gates, sets): (Arc<Gates>, Arc<Sets>),
+    stop: Stop,
+) {
     let mut entered: Vec<StepId> = vec![];
     for step in &rollout.track.steps {
         let begins = match step.begin {
@@ -35,20 +43,21 @@ pub async fn track(rollout: RolloutPlan, zero: Instant, world: World, gates: Arc
             () = stop.heard() => return,
         };
         match result {
+            Ok(()) if entered.len() == 1 => sets.started(&rollout).await,
             Ok(()) => {}
             Err(why @ NotEntered::Effect { .. }) => {
                 let kind = TroubleKind::Rollout;
                 world.say(What::Trouble { kind, step: Some(step.id.clone()), why: chain(&why) });
-                return undo(&mut entered, &world).await;
+                return sets.end(&rollout, &mut entered, &world).await;
             }
             Err(why) => {
                 failed(step, &why, &world, &stop);
-                return undo(&mut entered, &world).await;
+                return sets.end(&rollout, &mut entered, &world).await;
             }
         }
         match gates.pass(&rollout, step, zero, &world, &stop).await {
             Some(true) => {}
-            Some(false) => return undo(&mut entered, &world).await,
+            Some(false) => return sets.end(&rollout, &mut entered, &world).await,
             None => return,
         }
     }
@@ -56,5 +65,5 @@ pub async fn track(rollout: RolloutPlan, zero: Instant, world: World, gates: Arc
     let kept = rollout.track.steps.iter().filter(|step| step.end == End::Keep);
     let kept: BTreeSet<&StepId> = kept.map(|step| &step.id).collect();
     entered.retain(|step| !kept.contains(step));
-    undo(&mut entered, &world).await;
+    sets.end(&rollout, &mut entered, &world).await;
 }

@@ -18,6 +18,7 @@ use super::{
     load::Load,
     recorder::Recorder,
     rollouts,
+    sets::Sets,
     stop::Stop,
     world::{Tell, World},
 };
@@ -43,11 +44,13 @@ pub(super) async fn play(
     beside.spawn(phases(plan.phases.clone(), zero, recorder.clone(), stop.clone()));
     let sampling = tokio::spawn(sample(meter, recorder.clone()));
     let drawing = tokio::spawn(redraw(recorder.clone()));
+    let sets = Arc::new(Sets::of(plan));
     for fault in plan.faults.clone() {
-        beside.spawn(faults::track(fault, zero, world.clone(), stop.clone()));
+        beside.spawn(faults::track(fault, zero, world.clone(), sets.clone(), stop.clone()));
     }
     for rollout in plan.rollouts.clone() {
-        beside.spawn(rollouts::track(rollout, zero, world.clone(), recorder.gates(), stop.clone()));
+        let judged = (recorder.gates(), sets.clone());
+        beside.spawn(rollouts::track(rollout, zero, world.clone(), judged, stop.clone()));
     }
     for drill in plan.drills.clone() {
         beside.spawn(drills::track(drill, zero, world.clone(), kit.clone(), stop.clone()));

@@ -473,7 +473,7 @@ async fn a_rollout_that_completes_is_kept_and_undone_at_the_runs_end() {
     let system = Arc::new(FakeSystem::default());
     set_up(&system).await;
     let (stop, now) = (Stop::default(), tokio::time::Instant::now());
-    rollouts::track(planned(update()), now, quiet(&system), Arc::default(), stop.clone()).await;
+    rollouts::track(planned(update()), now, quiet(&system), Default::default(), stop.clone()).await;
     assert_eq!(system.shape()[1..], ["service-1 Running v2", "service-2 Running v2"]);
     assert_eq!((system.stored(), stop.said()), (3, None));
     assert_eq!(unwind(&quiet(&system), async || ()).await, []);
@@ -486,7 +486,8 @@ async fn a_rollout_that_does_not_complete_is_taken_back_at_once_and_the_run_goes
     set_up(&system).await;
     let never = Step { effect: vec![runs("v3")], ..update() };
     let (stop, now) = (Stop::default(), tokio::time::Instant::now());
-    rollouts::track(planned(never), now, world(&system, heard.clone()), Arc::default(), stop.clone()).await;
+    rollouts::track(planned(never), now, world(&system, heard.clone()), Default::default(), stop.clone())
+        .await;
     assert_eq!(system.shape(), ORIGINAL);
     assert_eq!((system.stored(), stop.said()), (2, None));
     let told = heard.0.lock().unwrap();
@@ -502,7 +503,7 @@ async fn a_rollout_that_cannot_be_begun_ends_the_run_for_nothing_can_be_judged()
     set_up(&system).await;
     system.arm(2, Fuse::Fails);
     let (stop, now) = (Stop::default(), tokio::time::Instant::now());
-    rollouts::track(planned(update()), now, world(&system, heard.clone()), Arc::default(), stop.clone())
+    rollouts::track(planned(update()), now, world(&system, heard.clone()), Default::default(), stop.clone())
         .await;
     assert_eq!(system.shape(), ORIGINAL);
     assert_eq!(stop.said(), Some(Early::Broken));

@@ -317,12 +317,11 @@ fn a_rollout_that_never_comes_up_fails_the_run_is_taken_back_and_users_go_on() {
     stage.assert_nothing_left();
 }
 
-#[test]
-fn a_rollout_that_completes_to_a_bad_version_is_missed_by_its_users() {
-    let stage = Stage::new();
+/// The reference system with a `v2` that has a defect, as a file of the stage.
+pub(crate) fn with_a_defective_v2(stage: &Stage, defect: &str) -> String {
     let system = std::fs::read_to_string(root().join("deploy/system.yml")).unwrap();
     let program = root().join("target/release/causal-service-defects");
-    let bad = format!("v2: {{ program: {}, settings: {{ DEFECT: \"refusals:20%\" }} }}", program.display());
+    let bad = format!("v2: {{ program: {}, settings: {{ DEFECT: \"{defect}\" }} }}", program.display());
     let good = "v2: { settings: { VERSION: v2 } }";
     assert!(system.contains(good), "{good}");
     // The file stands elsewhere: what it names beside itself is named from the root.
@@ -333,7 +332,14 @@ fn a_rollout_that_completes_to_a_bad_version_is_missed_by_its_users() {
     let system = system.replace(" ../", &format!(" {at}/"));
     let file = stage.dir().join("system.yml");
     std::fs::write(&file, system).unwrap();
-    let scenario = ROLLED.replace("SYSTEM", file.to_str().unwrap()).replace("REVISION", "v2");
+    file.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_rollout_that_completes_to_a_bad_version_is_missed_by_its_users() {
+    let stage = Stage::new();
+    let file = with_a_defective_v2(&stage, "refusals:20%");
+    let scenario = ROLLED.replace("SYSTEM", &file).replace("REVISION", "v2");
     let ended = stage.run(&scenario, &[]);
     assert_eq!(ended.code, 1, "{}", ended.text);
     assert_eq!(stage.findings("missed"), ["errors < 1%"], "{}", ended.text);

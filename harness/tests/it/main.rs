@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod backup;
+mod canary;
 mod cli;
 #[path = "../shared/conformance.rs"]
 mod conformance;

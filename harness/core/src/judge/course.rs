@@ -208,6 +208,11 @@ impl FaultCourse {
         }
     }
 
+    /// Whether it acts on this component.
+    pub(super) fn touches(&self, component: &Name) -> bool {
+        self.touched.iter().any(|unit| unit.component() == Some(component))
+    }
+
     /// When it is to begin (load's time line).
     pub(super) fn planned_us(&self) -> u64 {
         self.planned_us

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    evidence::{Event, Evidence, Request, What},
+    evidence::{Event, Evidence, Request, TroubleKind, What},
     judge::{
         Finding, Judge, JudgeKind, State,
         canary::{Arm, ArmSecond, Canary, Decision, Estimate, Phase, Standing},
@@ -192,16 +192,39 @@ struct Gated {
     watch: Watch,
     decided: Vec<(StepId, u64, Decision)>,
     began: bool,
+    /// Whether a step of it had no effect.
+    failed: bool,
 }
 
 impl Gates {
     fn new(plan: &Plan) -> Self {
         let gated = |rollout: &RolloutPlan| {
             let watch = Watch::new(plan, rollout)?;
-            Some(Gated { title: rollout.title.clone(), watch, decided: vec![], began: false })
+            Some(Gated { title: rollout.title.clone(), watch, decided: vec![], began: false, failed: false })
         };
         Self { canaries: plan.rollouts.iter().filter_map(gated).collect(), interrupted: false }
     }
+}
+
+/// What was compared, when, and what came of it: for whoever tells it.
+pub struct Account {
+    /// What the rollout is called.
+    pub title: String,
+    /// What was planned.
+    pub plan: CanaryPlan,
+    /// Of each step that a judge was asked in: when its split was proved and when it ended, on the load's time line.
+    pub open: Vec<(StepId, Option<u64>, Option<u64>)>,
+    /// What was decided: the step, the first second that was not judged any more, the decision.
+    pub decided: Vec<(StepId, u64, Decision)>,
+    /// Every metric as the last decision saw it.
+    pub metrics: Vec<Estimate>,
+}
+
+/// The accounts of all canaries of a run.
+pub fn accounts<'a>(plan: &Plan, evidence: impl Iterator<Item = Evidence<'a>>) -> Vec<Account> {
+    let mut gates = Gates::new(plan);
+    evidence.for_each(|piece| gates.see(piece));
+    gates.canaries.into_iter().map(Gated::account).collect()
 }
 
 impl Judge for Gates {
@@ -228,16 +251,32 @@ impl Gated {
             What::Gate { step, upto, decision } if self.watch.gates.contains(step) => {
                 self.decided.push((step.clone(), *upto, decision.clone()));
             }
+            What::Trouble { kind: TroubleKind::Rollout, step: Some(step), .. } => {
+                self.failed |= self.watch.steps.contains(step);
+            }
             What::Entering { step, .. } => self.began |= self.watch.steps.first() == Some(step),
             _ => {}
         }
     }
 
+    fn account(self) -> Account {
+        let Self { title, watch, decided, .. } = self;
+        let metrics = decided.last().map(|(_, upto, _)| watch.judge(*upto).findings()).unwrap_or_default();
+        let gates = watch.gates.into_iter().zip(watch.open);
+        let open = gates.map(|(step, (began, ended))| (step, began, ended)).collect();
+        Account { title, plan: watch.plan, open, decided, metrics }
+    }
+
     fn findings(&self, interrupted: bool) -> Vec<Finding> {
         let unseen = if interrupted { State::Unknown } else { State::Invalid };
         let Some((step, upto, decision)) = self.decided.last() else {
-            let why = if self.began { "its judge was never asked" } else { "it never began" };
-            return vec![self.finding(unseen, "nothing", 0, why.to_owned())];
+            let (state, why) = match (self.failed, self.began) {
+                // That it did not is the rollout's finding.
+                (true, _) => (State::Unknown, "it did not come up, so nothing was compared"),
+                (false, true) => (unseen, "its judge was never asked"),
+                (false, false) => (unseen, "it never began"),
+            };
+            return vec![self.finding(state, "nothing", 0, why.to_owned())];
         };
         let canary = self.watch.judge(*upto);
         let last = self.watch.gates.last() == Some(step);
@@ -251,25 +290,35 @@ impl Gated {
         let (state, what, why) = match decision {
             _ if again != *decision => (
                 State::Invalid,
-                "nothing",
+                "nothing".to_owned(),
                 format!("the run decided {decision:?}, the journal says {again:?}"),
             ),
+            Decision::Promote if !last => {
+                let state = if self.failed { State::Unknown } else { unseen };
+                (
+                    state,
+                    "not to the end".into(),
+                    format!("{} was passed, and nothing decided after it", step.0),
+                )
+            }
             Decision::Promote => {
-                (State::Met, "promoted", "an effect that would be harm is excluded".to_owned())
+                (State::Met, "promoted".into(), "an effect that would be harm is excluded".to_owned())
             }
             Decision::RollBack { metric, second } => {
-                let why = all.iter().find(|one| one.metric == *metric).map(|one| one.reason.clone());
-                let why = why.unwrap_or_else(|| metric.clone());
+                let first = all.iter().find(|one| one.metric == *metric);
+                let why = first.map_or_else(|| metric.clone(), |one| one.reason.clone());
                 (
                     State::Missed,
-                    "rolled back",
+                    format!("rolled back, {metric} {}", brief(&why)),
                     format!("{metric} is worse, seen after second {second}: {why}"),
                 )
             }
-            Decision::Inconclusive { reason } => (State::Unknown, "inconclusive", reason.clone()),
-            Decision::GoOn => (unseen, "nothing", "the run ended before it was decided".to_owned()),
+            Decision::Inconclusive { reason } => {
+                (State::Unknown, "not promoted, taken back".into(), format!("inconclusive: {reason}"))
+            }
+            Decision::GoOn => (unseen, "nothing".into(), "the run ended before it was decided".to_owned()),
         };
-        let whole = self.finding(state, what, samples, format!("{why}{nobody}"));
+        let whole = self.finding(state, &what, samples, format!("{why}{nobody}"));
         std::iter::once(whole).chain(all.iter().map(|estimate| self.metric(estimate))).collect()
     }
 
@@ -294,9 +343,20 @@ impl Gated {
         Finding {
             what: format!("canary {} is no worse", estimate.metric),
             detail: format!("{}: {}", self.title, estimate.reason),
-            ..self.finding(state, &estimate.reason, estimate.samples.0 + estimate.samples.1, String::new())
+            ..self.finding(
+                state,
+                brief(&estimate.reason),
+                estimate.samples.0 + estimate.samples.1,
+                String::new(),
+            )
         }
     }
+}
+
+/// The first part of a reason: what stands against what.
+fn brief(reason: &str) -> &str {
+    let head = reason.split_once(" (between").map_or(reason, |(head, _)| head);
+    head.split_once(';').map_or(head, |(head, _)| head)
 }
 
 /// What a gate decides when it is asked for the last time in its step. Only the last step must exclude harm: at a small
@@ -321,7 +381,7 @@ mod tests {
     use super::{Gates, Watch, settled};
     use crate::{
         act::Ability,
-        evidence::{Class, Event, Evidence, Operation, Request, What},
+        evidence::{Class, Event, Evidence, Operation, Request, TroubleKind, What},
         judge::{Judge, State, canary::Decision},
         plan::{Known, Plan, plan, with_sets},
         scenario,
@@ -464,6 +524,39 @@ mod tests {
         let forged = findings(Some(100), 289, |_| Decision::Promote);
         assert_eq!(forged[0].1, State::Invalid, "{forged:?}");
         assert!(forged[0].2.contains("the journal says"), "{forged:?}");
+    }
+
+    #[test]
+    fn a_step_that_is_passed_is_no_verdict_when_nothing_comes_after_it() {
+        let passed = What::Gate { step: step(2), upto: 168, decision: Decision::Promote };
+        for (then, expected) in [
+            (What::Interrupted, State::Unknown),
+            (
+                What::Trouble { kind: TroubleKind::Rollout, step: Some(step(3)), why: "no".into() },
+                State::Unknown,
+            ),
+            (What::Ended, State::Invalid),
+        ] {
+            let mut gates = Gates::new(&planned());
+            let events = events().into_iter().chain([at(168, passed.clone()), at(175, then)]);
+            events.for_each(|event| gates.see(Evidence::Event(&event)));
+            rows(5..175, None).iter().for_each(|row| gates.see(Evidence::Request(row)));
+            let finding = &gates.findings()[0];
+            assert_eq!(
+                (finding.state, finding.measured.as_str()),
+                (expected, "not to the end"),
+                "{finding:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_canary_that_does_not_come_up_leaves_its_rollout_to_miss() {
+        let mut gates = Gates::new(&planned());
+        let why = "no effect was seen".to_owned();
+        let trouble = What::Trouble { kind: TroubleKind::Rollout, step: Some(step(1)), why };
+        gates.see(Evidence::Event(&at(9, trouble)));
+        assert_eq!(gates.findings()[0].state, State::Unknown);
     }
 
     #[test]

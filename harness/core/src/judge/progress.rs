@@ -63,6 +63,11 @@ impl Progress {
         self.healed && self.gone >= self.wants_gone
     }
 
+    /// Whether its undoing has begun.
+    pub(super) fn is_healing(self) -> bool {
+        self.healing_us.is_some() || self.healed
+    }
+
     /// Whether it was begun and its undoing never ended.
     pub(super) fn is_open(self) -> bool {
         self.entering && !self.healed

@@ -14,7 +14,7 @@ use crate::{
         show,
     },
     name::Name,
-    plan::Plan,
+    plan::{Plan, RolloutPlan},
     step::StepId,
 };
 
@@ -29,6 +29,8 @@ pub(super) const KIND: JudgeKind = JudgeKind {
 struct Proofs {
     course: Course,
     set_up: Vec<StepId>,
+    /// The sets of canaries, and the steps that start them.
+    sets: BTreeMap<Name, StepId>,
     steps: BTreeMap<StepId, Progress>,
     settings: Settings,
     machines: Machines,
@@ -46,6 +48,7 @@ impl Proofs {
         Self {
             course: Course::new(plan),
             set_up: plan.set_up.steps.iter().map(|step| step.id.clone()).collect(),
+            sets: plan.rollouts.iter().flat_map(sets).collect(),
             steps: steps.map(|step| (step.id.clone(), Progress::of(step))).collect(),
             settings: Settings::new(plan),
             machines: Machines::default(),
@@ -94,14 +97,24 @@ impl Proofs {
 
     fn fault(&self, fault: &FaultCourse) -> Finding {
         let all: Vec<Progress> = fault.steps.iter().map(|id| self.progress(id)).collect();
+        let set =
+            self.sets.iter().find(|(set, _)| fault.touches(set)).map(|(_, starts)| self.progress(starts));
         let (state, detail) = if all.is_empty() || all.iter().any(|step| !step.entering) {
-            (self.omitted(), "it never began")
+            match set {
+                Some(set) if !set.entering || set.is_healing() => (
+                    State::Unknown,
+                    "its set did not run at that time: the canary was over, or had not begun",
+                ),
+                _ => (self.omitted(), "it never began"),
+            }
         } else if all.iter().any(|step| !step.took_effect()) {
             (self.omitted(), "no proof that it took effect")
         } else if all.iter().any(|step| !step.is_gone()) {
             (self.left(), "no proof that it is gone")
         } else if !self.course.began_in_its_phase(fault) {
             (self.omitted(), "it did not begin within its phase")
+        } else if all.iter().any(|step| step.was_cut_short()) && set.is_some_and(Progress::is_healing) {
+            (State::Met, "took effect, and went with its set, both seen by the witness")
         } else if all.iter().any(|step| step.was_cut_short()) {
             (self.omitted(), "it was undone before its time")
         } else {
@@ -221,6 +234,13 @@ impl Proofs {
     }
 }
 
+fn sets(rollout: &RolloutPlan) -> Vec<(Name, StepId)> {
+    let Some((canary, starts)) = rollout.canary.as_ref().zip(rollout.track.steps.first()) else {
+        return vec![];
+    };
+    canary.sets.all().map(|set| (set.clone(), starts.id.clone())).collect()
+}
+
 pub(super) fn finding(what: &str, state: State, detail: impl Into<String>) -> Finding {
     Finding {
         judge: KIND.name.into(),
@@ -261,9 +281,12 @@ mod tests {
         evidence::{Side, TroubleKind, What},
         judge::{
             State,
+            canary::Config,
             testing::{Story, name},
         },
+        kind::Sets,
         outcome::Outcome,
+        plan::CanaryPlan,
         step::{End, StepId},
     };
 
@@ -403,6 +426,39 @@ mod tests {
         assert_eq!(finding.state, State::Invalid);
         assert!(finding.detail.contains("within its phase"), "{}", finding.detail);
         assert_eq!(story.verdict().outcome, Outcome::Inconclusive);
+    }
+
+    /// A run whose killed `service` is the set of a canary: the rollout's first step starts it.
+    fn on_a_set() -> Story {
+        let mut story = Story::good();
+        let sets = Sets {
+            canary: name("service"),
+            baseline: None,
+            replicas: 2,
+            shares: vec![500],
+            each: Duration::from_secs(60),
+        };
+        story.plan.rollouts[0].canary = Some(CanaryPlan { sets, judge: Config::default() });
+        story
+    }
+
+    #[test]
+    fn a_fault_on_a_set_may_come_too_late_and_may_go_with_its_set() {
+        let mut late = on_a_set();
+        late.drop_events(|what| match what {
+            What::Entering { step, .. }
+            | What::Entered { step }
+            | What::Healed { step }
+            | What::Proved { step, .. } => of(step),
+            _ => false,
+        });
+        let finding = late.finding(FAULT, Some("kill service-2"));
+        assert_eq!(finding.state, State::Unknown, "{finding:?}");
+        let mut short = on_a_set();
+        short.plan.faults[0].track.steps[0].end = End::After(Duration::from_secs(4));
+        let finding = short.finding(FAULT, Some("kill service-2"));
+        assert_eq!(finding.state, State::Met);
+        assert!(finding.detail.contains("went with its set"), "{finding:?}");
     }
 
     #[test]

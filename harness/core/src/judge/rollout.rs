@@ -1,10 +1,7 @@
 //! `rollout`: whether every rollout completes in its time. That is asked of the component, not of the harness: one that
 //! does not come up is missed, and only one that never began, or could not be told of, is no evidence.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::{collections::BTreeMap, time::Duration};
 
 use crate::{
     evidence::{Event, Evidence, TroubleKind, What},
@@ -28,6 +25,7 @@ pub(super) const KIND: JudgeKind = JudgeKind {
 };
 
 const WHAT: &str = "rollout completes";
+const BACK: &str = "rollout is taken back";
 
 struct Rollouts {
     plans: Vec<RolloutPlan>,
@@ -35,8 +33,8 @@ struct Rollouts {
     steps: BTreeMap<StepId, Progress>,
     /// Why a rollout did not complete.
     failed: BTreeMap<StepId, String>,
-    /// What a gate did not let go on.
-    stopped: BTreeSet<StepId>,
+    /// When a gate did not let it go on, by the run's clock.
+    stopped: BTreeMap<StepId, u64>,
     interrupted: bool,
 }
 
@@ -48,7 +46,7 @@ impl Rollouts {
             course: Course::new(plan),
             steps: steps.map(|step| (step.id.clone(), Progress::of(step))).collect(),
             failed: BTreeMap::new(),
-            stopped: BTreeSet::new(),
+            stopped: BTreeMap::new(),
             interrupted: false,
         }
     }
@@ -69,7 +67,7 @@ impl Rollouts {
                 self.failed.insert(step.clone(), why.clone());
             }
             What::Gate { step, decision, .. } if !matches!(decision, Decision::Promote) => {
-                self.stopped.insert(step.clone());
+                self.stopped.insert(step.clone(), event.at_us);
             }
             What::Interrupted => self.interrupted = true,
             _ => {}
@@ -86,13 +84,8 @@ impl Rollouts {
             let taken_back = all.iter().all(|step| step.is_gone());
             let back = if taken_back { "; it was taken back" } else { "; it is not proved to be taken back" };
             (State::Missed, format!("{why}{back}"))
-        } else if course.steps.iter().any(|id| self.stopped.contains(id)) {
-            let entered = all.iter().filter(|step| step.entering);
-            let back = match entered.clone().count() > 0 && entered.clone().all(|step| step.is_gone()) {
-                true => "shares, replicas and revision are as before, seen by the witness",
-                false => "it is not proved to be taken back",
-            };
-            (State::Unknown, format!("its canary was not promoted; {back}"))
+        } else if let Some(gate) = course.steps.iter().find_map(|id| self.stopped.get(id)) {
+            return self.taken_back(plan, &all, course, *gate);
         } else if all.is_empty() || all.iter().any(|step| !step.entering) {
             (unseen, "it never began".to_owned())
         } else if all.iter().any(|step| !step.took_effect()) {
@@ -117,6 +110,34 @@ impl Rollouts {
             measured,
             samples: all.iter().map(|step| step.effects).sum::<u64>() + u64::from(failed.is_some()),
             detail: format!("{}: {detail}", plan.title),
+        }
+    }
+}
+
+impl Rollouts {
+    /// Of one whose canary was not promoted: that is the canary's finding; this one is whether users are safe again.
+    fn taken_back(
+        &self,
+        plan: &RolloutPlan,
+        all: &[Progress],
+        course: &RolloutCourse,
+        decided_us: u64,
+    ) -> Finding {
+        let mut entered = all.iter().filter(|step| step.entering);
+        let unseen = if self.interrupted { State::Unknown } else { State::Invalid };
+        let (state, detail) = match entered.all(|step| step.is_gone()) {
+            true => (State::Met, "shares, replicas and revision are as before, seen by the witness"),
+            false => (unseen, "it is not proved to be taken back"),
+        };
+        let took = course.healed_us.map(|healed| healed.saturating_sub(decided_us));
+        Finding {
+            judge: KIND.name.into(),
+            what: BACK.into(),
+            at: Some(plan.title.clone()),
+            state,
+            measured: took.map_or_else(|| "not".into(), |us| format!("in {}", show::time(us as f64))),
+            samples: all.iter().map(|step| step.gone).sum(),
+            detail: format!("{}: its canary was not promoted; {detail}", plan.title),
         }
     }
 }

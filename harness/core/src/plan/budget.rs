@@ -53,10 +53,10 @@ pub(super) fn check(
             continue;
         }
         let path = format!("faults[{index}]");
-        if book
-            .keep(&path, rollouts.iter().try_for_each(|(_, rollout)| replaces(rollout, fault, &own)))
-            .is_none()
-        {
+        let apart = |(_, rollout): &(usize, RolloutPlan)| {
+            while_it_runs(rollout, fault, &own).and_then(|()| replaces(rollout, fault, &own))
+        };
+        if book.keep(&path, rollouts.iter().try_for_each(apart)).is_none() {
             continue;
         }
         let all = own.iter().map(|unit| (*unit, fault)).chain(held.iter().map(|(unit, by)| (*unit, *by)));
@@ -129,10 +129,24 @@ fn component_of(unit: &Unit) -> Option<&Name> {
     unit.component()
 }
 
+/// A set runs for its canary only.
+fn while_it_runs(rollout: &RolloutPlan, fault: &FaultPlan, own: &BTreeSet<&Unit>) -> Result<(), Mistake> {
+    let Some(canary) = &rollout.canary else { return Ok(()) };
+    let set =
+        own.iter().filter_map(|unit| unit.component()).find(|set| canary.sets.all().any(|one| one == *set));
+    let ends = fault.begins + fault.lasts;
+    let (Some(set), false) = (set, rollout.begins < fault.begins && ends <= rollout.ends()) else {
+        return Ok(());
+    };
+    let (from, upto) = (time_line::show(rollout.begins), time_line::show(rollout.ends()));
+    let what = format!("`{set}` runs only while `{}` goes on ({from} to {upto})", rollout.title);
+    Err(Mistake::at("at", what).mend("write a time within it, after its replicas have come up"))
+}
+
 /// Whether a rollout would replace a replica that a fault holds.
 fn replaces(rollout: &RolloutPlan, fault: &FaultPlan, own: &BTreeSet<&Unit>) -> Result<(), Mistake> {
     let ends = fault.begins + fault.lasts;
-    let apart = fault.lasts.is_zero() || ends <= rollout.begins || rollout.ends() <= fault.begins;
+    let apart = fault.lasts.is_zero() || ends <= rollout.replaces_from() || rollout.ends() <= fault.begins;
     if apart || !own.iter().any(|unit| component_of(unit) == Some(&rollout.component)) {
         return Ok(());
     }
@@ -140,14 +154,14 @@ fn replaces(rollout: &RolloutPlan, fault: &FaultPlan, own: &BTreeSet<&Unit>) -> 
         "`{}` may replace the replica that `{}` holds ({} to {})",
         rollout.title,
         fault.title,
-        time_line::show(rollout.begins),
+        time_line::show(rollout.replaces_from()),
         time_line::show(rollout.ends())
     );
     Err(Mistake::at("at", what).mend("write another time, or a kill without `for`: that holds nothing"))
 }
 
 fn takes_one(rollout: &RolloutPlan, component: &Name, at: Duration) -> bool {
-    rollout.component == *component && rollout.begins <= at && at < rollout.ends()
+    rollout.component == *component && rollout.replaces_from() <= at && at < rollout.ends()
 }
 
 fn down<'a>(

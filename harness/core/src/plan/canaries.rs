@@ -21,6 +21,9 @@ use crate::{
 /// Both sets together may not get more: the component itself is what users are safe with.
 const MOST: f64 = 0.9;
 
+/// Seconds of a step that its judge does not see: its first is not whole, its last ones have not come when it ends.
+const NOT_WHOLE: u64 = 4;
+
 /// The system with the sets that the canaries of a scenario need. What is wrong with them the plan says.
 #[must_use]
 pub fn with_sets(system: System, scenario: &Scenario) -> System {
@@ -90,7 +93,8 @@ pub(super) fn plan(
         return Err(Mistake::at("at", what).mend("make the phase before it longer"));
     }
     let most_seconds = sets.each.as_secs();
-    let judge = Config { most_seconds, least_seconds: judge.least_seconds.min(most_seconds), ..judge };
+    let whole = most_seconds.saturating_sub(NOT_WHOLE).max(1);
+    let judge = Config { most_seconds, least_seconds: judge.least_seconds.min(whole), ..judge };
     Ok(Some(CanaryPlan { sets, judge }))
 }
 
@@ -232,13 +236,23 @@ mod tests {
                           endpoint: { component: front, port: http }\nbehaviours: { get: { steps: [{ method: GET, path: / }] } }\n";
 
     fn planned(system: &str, line: &str) -> Result<(Plan, System), String> {
+        with_faults(system, line, "")
+    }
+
+    fn with_faults(system: &str, line: &str, faults: &str) -> Result<(Plan, System), String> {
         let text = format!(
             "hypothesis: h\nsystem: s.yml\nphases: {{ warm-up: 5s, baseline: 30s, canary: 100s }}\nrollouts:\n  - {{ {line} }}\n\
-             load: [{{ behaviour: get, arrivals: {{ constant: 10/s }} }}]\nobjectives: [errors < 1%]\n"
+             load: [{{ behaviour: get, arrivals: {{ constant: 10/s }} }}]\nobjectives: [errors < 1%]\n{faults}"
         );
         let said = scenario::read(text).unwrap();
         let system = with_sets(system::read(system).unwrap(), &said);
-        let abilities = BTreeSet::from([Ability::Start, Ability::Configure, Ability::Weigh]);
+        let abilities = BTreeSet::from([
+            Ability::Start,
+            Ability::Configure,
+            Ability::Weigh,
+            Ability::Kill,
+            Ability::Pause,
+        ]);
         let known = Known { system: &system, target: "any", abilities, slack: Duration::ZERO };
         let shown = |all: Vec<crate::yaml::Mistake>| {
             all.iter().map(|m| m.show("x.yml")).collect::<Vec<_>>().join("\n")
@@ -268,7 +282,7 @@ mod tests {
         assert_eq!(set_up, ["start ground", "start web", "start front"]);
         let canary = plan.rollouts[0].canary.as_ref().unwrap();
         assert_eq!(canary.sets.shares, [500, 4_500]);
-        assert_eq!((canary.judge.least_seconds, canary.judge.most_seconds), (40, 40));
+        assert_eq!((canary.judge.least_seconds, canary.judge.most_seconds), (36, 40));
         assert_eq!(plan.rollouts[0].track.steps.last().unwrap().effect[0].within, Duration::from_secs(20));
         assert!(plan.needs.contains(&Ability::Weigh));
     }
@@ -289,6 +303,24 @@ mod tests {
         assert!(errors.smallest < errors.harm && judge.wrong_answers.is_none());
         let [p95] = judge.latency.as_slice() else { panic!("{judge:?}") };
         assert_eq!((p95.quantile, p95.smallest, p95.harm), (0.95, 1.05, 1.6));
+    }
+
+    #[test]
+    fn a_fault_may_hit_a_set_while_it_runs_and_hold_a_stable_replica_until_something_may_be_promoted() {
+        let told = |fault: &str| {
+            let faults = format!("faults: [{{ {fault} }}]");
+            with_faults(SYSTEM, &format!("{GOOD}, replicas: 2"), &faults).err().unwrap_or_default()
+        };
+        assert_eq!(told("kill: web-canary, at: canary + 10s"), "");
+        assert_eq!(told("pause: web-baseline, at: canary + 90s, for: 10s"), "");
+        assert_eq!(
+            told("pause: web, at: canary + 1s, for: 71s"),
+            "",
+            "two steps of at least 36 s come first"
+        );
+        insta::assert_snapshot!(told("kill: web-canary, at: baseline + 10s"), @"");
+        insta::assert_snapshot!(told("kill: web-canary, pick: 2, at: canary + 10s"), @"");
+        insta::assert_snapshot!(told("pause: web, at: canary + 1s, for: 72s"), @"");
     }
 
     #[test]

@@ -115,7 +115,8 @@ fn picks(fault: &Fault, replicas: u16, hit: &BTreeSet<u16>, draws: Draws) -> Res
 fn none_left(component: &Name, replicas: u16) -> Mistake {
     if replicas < 2 {
         let what = format!("`{component}` has one replica only: none would be left");
-        return Mistake::at("pick", what).mend("write a component with more replicas");
+        return Mistake::at("pick", what)
+            .mend("write a component with more replicas, or for a set `replicas: 2`");
     }
     let what = format!("all {replicas} replicas of `{component}` would be hit: none would be left");
     Mistake::at("pick", what).mend(format!("write `pick: {}` or less", replicas - 1))

@@ -175,6 +175,15 @@ impl RolloutPlan {
     pub fn ends(&self) -> Duration {
         self.begins.saturating_add(self.within)
     }
+
+    /// From when on it may replace replicas of its component: a canary not before every step has had its least time.
+    pub fn replaces_from(&self) -> Duration {
+        let gates = self.canary.as_ref().map(|canary| {
+            let steps = u64::try_from(canary.sets.shares.len()).unwrap_or(u64::MAX);
+            Duration::from_secs(canary.judge.least_seconds.saturating_mul(steps))
+        });
+        self.begins.saturating_add(gates.unwrap_or_default())
+    }
 }
 
 /// How many replicas, and what each is entitled to.

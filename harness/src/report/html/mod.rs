@@ -7,6 +7,7 @@ use gauntlet_core::judge::Verdict;
 
 use super::{Format, Story, escape::Text};
 
+mod canaries;
 mod chart;
 mod charts;
 mod connections;
@@ -27,6 +28,7 @@ fn render(story: &Story, verdict: &Verdict) -> String {
     let parts = [
         head::verdict(story, verdict),
         tables::objectives(story, verdict),
+        canaries::tables(story),
         tables::checks(story, verdict),
         connections::table(story),
         charts::load(story),

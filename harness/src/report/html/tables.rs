@@ -11,24 +11,24 @@ use crate::report::{
 };
 
 /// Columns by their heads; a head that begins with `#` is of numbers, one that begins with `=` is never broken.
-struct Table {
+pub(super) struct Table {
     heads: &'static [&'static str],
     rows: String,
 }
 
 impl Table {
-    fn new(heads: &'static [&'static str]) -> Self {
+    pub(super) fn new(heads: &'static [&'static str]) -> Self {
         Self { heads, rows: String::new() }
     }
 
     /// A row of cells, which are HTML.
-    fn row<const N: usize>(&mut self, cells: [String; N]) {
+    pub(super) fn row<const N: usize>(&mut self, cells: [String; N]) {
         let cell = |(head, cell): (&&str, String)| format!("<td{}>{cell}</td>", class(head));
         let cells: String = self.heads.iter().zip(cells).map(cell).collect();
         self.rows += &format!("<tr>{cells}</tr>\n");
     }
 
-    fn html(self) -> String {
+    pub(super) fn html(self) -> String {
         if self.rows.is_empty() {
             return String::new();
         }
@@ -51,7 +51,7 @@ fn class(head: &str) -> &'static str {
     }
 }
 
-fn text(value: impl std::fmt::Display) -> String {
+pub(super) fn text(value: impl std::fmt::Display) -> String {
     Text(value).to_string()
 }
 

@@ -95,7 +95,9 @@ impl FaultStory {
 
     fn folded(mut self, track: &Track, events: &[Event], clock: Clock) -> Self {
         let own = |step: &StepId| track.steps.iter().any(|known| known.id == *step);
-        events.iter().for_each(|event| self.see(event, clock.load_s(event.at_us), own));
+        // Only the last step of a rollout completes it.
+        let last = track.steps.last().map(|step| &step.id);
+        events.iter().for_each(|event| self.see(event, clock.load_s(event.at_us), last, own));
         self
     }
 
@@ -104,13 +106,21 @@ impl FaultStory {
         if self.kept { self.entered_s.or(self.healed_s) } else { self.healed_s }
     }
 
-    fn see(&mut self, event: &Event, at_s: Option<f64>, own: impl Fn(&StepId) -> bool) {
+    fn see(
+        &mut self,
+        event: &Event,
+        at_s: Option<f64>,
+        last: Option<&StepId>,
+        own: impl Fn(&StepId) -> bool,
+    ) {
         match &event.what {
             What::Entering { step, acts } if own(step) => {
                 self.began_s = self.began_s.or(at_s);
                 self.acts.extend(acts.iter().map(ToString::to_string));
             }
-            What::Entered { step } if own(step) => self.entered_s = at_s,
+            What::Entered { step } if own(step) && (!self.kept || last == Some(step)) => {
+                self.entered_s = at_s
+            }
             What::Healing { step } if own(step) => self.healing_s = self.healing_s.or(at_s),
             What::Healed { step } if own(step) => self.healed_s = at_s,
             What::Proved { step, side, proof, reading } if own(step) => self.proofs.push(ProofStory {

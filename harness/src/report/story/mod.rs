@@ -14,6 +14,7 @@ use serde::Serialize;
 use crate::journal::{Recorded, table::AUDIT_STEP};
 
 mod behaviours;
+mod canaries;
 mod connections;
 mod faults;
 mod generator;
@@ -24,6 +25,7 @@ mod series;
 mod timeline;
 
 pub use behaviours::BehaviourStory;
+pub use canaries::{CanaryStory, SplitStory};
 pub use connections::ConnectionStory;
 pub use faults::{FaultStory, ProofStory};
 pub use generator::GeneratorStory;
@@ -75,6 +77,9 @@ pub struct Story {
     /// The stages of the drills, in order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub drills: Vec<FaultStory>,
+    /// The canaries among them, and what was compared.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub canaries: Vec<CanaryStory>,
     /// Who reached what, before the load began.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub connections: Vec<ConnectionStory>,
@@ -152,6 +157,7 @@ impl Story {
             faults: faults::fold(plan, recorded.events(), clock),
             rollouts: faults::rollouts(plan, recorded.events(), clock),
             drills: faults::drills(plan, recorded.events(), clock),
+            canaries: canaries::fold(plan, recorded),
             connections: connections::fold(plan, recorded.events()),
             behaviours: behaviours::fold(plan, &rows),
             generator: generator::fold(plan, recorded.events(), &rows),

@@ -112,6 +112,18 @@ impl Config {
         (shares + self.latency.len() + self.guards.len()).max(1)
     }
 
+    /// The effect on a metric, by its name, that would be harm, in words. Empty for a guard, which is its own bound.
+    pub fn harm(&self, metric: &str) -> String {
+        let share = |effect: Option<Effect>| effect.map(|effect| format!("+{:.3} %", effect.harm * 100.0));
+        let quantile = |of: &&Quantile| metric == format!("p{}", (of.quantile * 1e5).round() / 1e3);
+        let known = match metric {
+            "errors" => share(self.errors),
+            "wrong-answers" => share(self.wrong_answers),
+            _ => self.latency.iter().find(quantile).map(|of| format!("×{:.2}", of.harm)),
+        };
+        known.unwrap_or_default()
+    }
+
     /// What each test may spend.
     pub fn alpha_each(&self) -> f64 {
         self.alpha / self.tests() as f64

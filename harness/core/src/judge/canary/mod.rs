@@ -8,7 +8,7 @@
 //! ```
 //!
 //! - Roll back: a test is significant at its part of alpha, at whatever second, and the estimated effect is at least the
-//!   smallest of interest; or a guard is broken. It stays so.
+//!   smallest of interest; or a guard is broken; or the canary answers nothing any more. It stays so.
 //! - Promote: the step has lasted `least_seconds`, and every metric's confidence sequence excludes the effect that would
 //!   be harm. That nothing was significant is no reason to promote.
 //! - Inconclusive: neither after `most_seconds`.
@@ -27,6 +27,7 @@ mod pair;
 mod say;
 pub mod second;
 mod share;
+mod silence;
 mod test;
 mod wrong_answers;
 
@@ -34,7 +35,7 @@ pub use config::Config;
 pub use estimate::{Estimate, Standing};
 pub use second::{Arm, ArmSecond, Phase};
 
-use self::pair::Pair;
+use self::{pair::Pair, silence::Silence};
 
 /// All metrics, in the order of their findings.
 const METRICS: &[MetricKind] = &[errors::KIND, wrong_answers::KIND, latency::KIND, guard::KIND];
@@ -99,6 +100,7 @@ pub struct Canary {
     step: Option<u32>,
     step_seconds: u64,
     late: u64,
+    silence: Silence,
     rolled_back: Option<(String, u64)>,
 }
 
@@ -114,6 +116,7 @@ impl Canary {
             step: None,
             step_seconds: 0,
             late: 0,
+            silence: Silence::default(),
             rolled_back: None,
         }
     }
@@ -150,7 +153,9 @@ impl Canary {
         self.step_seconds += 1;
         self.metrics.iter_mut().for_each(|metric| metric.see(&pair));
         if self.rolled_back.is_none() {
+            self.silence.see(&pair);
             let worse = self.metrics.iter().find_map(|metric| metric.worse());
+            let worse = worse.or_else(|| self.silence.is_dead().then_some(silence::NAME));
             self.rolled_back = worse.map(|metric| (metric.to_owned(), number));
         }
     }
@@ -165,7 +170,7 @@ impl Canary {
             ready.for_each(|metric| metric.begin());
         }
         self.metrics.iter_mut().for_each(|metric| metric.step());
-        (self.step, self.step_seconds) = (Some(step), 0);
+        (self.step, self.step_seconds, self.silence) = (Some(step), 0, Silence::default());
     }
 
     /// What to do, by all complete seconds.
@@ -203,6 +208,7 @@ impl Canary {
 
     /// What is known of every metric.
     pub fn findings(&self) -> Vec<Estimate> {
-        self.metrics.iter().flat_map(|metric| metric.estimates()).collect()
+        let silence = self.silence.is_dead().then(|| self.silence.estimate());
+        self.metrics.iter().flat_map(|metric| metric.estimates()).chain(silence).collect()
     }
 }

@@ -1,0 +1,82 @@
+//! Canaries on real processes: one that is promoted although a replica of it dies meanwhile, and one that is rolled back.
+//! All handicaps: `make canary-series`.
+
+use crate::{
+    machine::with_a_defective_v2,
+    stage::{Ended, Stage},
+};
+
+/// As short as a judge allows: it learns for 30 s, and a comparison takes four batches of 10 s.
+const CANARY: &str = "
+hypothesis: a canary is judged while users are served
+system: SYSTEM
+seed: 8
+load:
+  - behaviour: mixed
+    arrivals: { poisson: 300/s }
+phases: { warm-up: 2s, baseline: 31s, canary: CANARYs }
+rollouts:
+  - canary: service
+    to: v2
+    at: canary + 500ms
+    shares: [45%]
+    each: EACHs
+    replicas: 2
+    harm: { errors: 2% }
+FAULTS
+objectives:
+  - errors < 6%
+checks: [no-lost-write]
+";
+
+fn scenario(canary: &str, each: &str, faults: &str) -> String {
+    CANARY.replace("CANARY", canary).replace("EACH", each).replace("FAULTS", faults)
+}
+
+/// A verdict must be reached again from the journal alone.
+fn assert_replays(stage: &Stage, ended: &Ended) {
+    let before = stage.report("report.json");
+    let replayed = stage.gauntlet(&["replay", "--report", stage.run_dir().to_str().unwrap()]);
+    assert_eq!(replayed.code, ended.code, "{}", replayed.text);
+    assert_eq!(stage.report("report.json"), before);
+}
+
+#[test]
+fn a_version_that_is_no_worse_is_promoted_although_a_replica_of_it_dies_meanwhile() {
+    let stage = Stage::new();
+    let kill = "faults:\n  - kill: service-canary\n    at: canary + 10s";
+    let ended = stage.run(&scenario("44", "24", kill), &[]);
+    assert_eq!(ended.code, 0, "{}", ended.text);
+    let met = stage.findings("met");
+    for what in ["canary is no worse", "rollout completes", "fault took effect and is gone"] {
+        assert!(met.contains(&what.to_owned()), "{what}: {}", ended.text);
+    }
+    stage.assert_nothing_left();
+    assert_replays(&stage, &ended);
+}
+
+#[test]
+fn a_version_that_is_worse_is_rolled_back_together_with_a_fault_on_it() {
+    let stage = Stage::new();
+    // It would last until after the decision.
+    let pause = "faults:\n  - pause: service-canary\n    at: canary + 30s\n    for: 20s";
+    let file = with_a_defective_v2(&stage, "errors:8%");
+    let ended = stage.run(&scenario("52", "46", pause).replace("SYSTEM", &file), &[]);
+    assert_eq!(ended.code, 1, "{}", ended.text);
+    assert_eq!(
+        stage.findings("missed"),
+        ["canary is no worse", "canary errors is no worse"],
+        "{}",
+        ended.text
+    );
+    let met = stage.findings("met");
+    assert!(met.contains(&"rollout is taken back".to_owned()), "{}", ended.text);
+    assert!(met.contains(&"fault took effect and is gone".to_owned()), "{}", ended.text);
+    assert!(
+        ended.text.contains("“canary is no worse” (canary service to v2) is missed: rolled back"),
+        "{}",
+        ended.text
+    );
+    stage.assert_nothing_left();
+    assert_replays(&stage, &ended);
+}
