@@ -1,8 +1,10 @@
-//! The sidecar of an ingress: keeps HAProxy's server slots equal to the endpoints of a Service.
+//! The sidecar of an ingress: keeps HAProxy's server slots equal to the endpoints of a Service, and so for each set beside
+//! it; and the draws by which HAProxy splits the traffic equal to what the sets' Services say.
 //!
 //! A level, not an edge: what HAProxy has is read from HAProxy itself each time, compared with what Kubernetes says,
 //! and only the difference is sent. So nothing is lost when either of them restarts.
 
+mod draws;
 mod endpoints;
 mod haproxy;
 #[cfg(test)]
@@ -19,10 +21,12 @@ use kube::{
 };
 use tokio::time::{MissedTickBehavior, interval};
 
-use endpoints::{Endpoints, Members};
+use draws::{Draws, command, entries};
+pub(crate) use draws::{FROM, UPTO};
+use endpoints::{Endpoints, SERVICE};
 use haproxy::{HAProxy, Silent};
 
-/// The backend whose servers are checked.
+/// The backend whose servers are checked; that of a set has the set's name behind a dash.
 const CHECKED: &str = "retried";
 /// The backend whose servers follow the checked ones of the same name.
 const TRACKING: &str = "once";
@@ -42,13 +46,19 @@ pub struct Options {
     pub port: String,
     /// HAProxy's stats socket.
     pub socket: PathBuf,
+    /// The sets that HAProxy has backends for, by the names of their Services. They need not be there.
+    pub sets: Vec<String>,
+    /// HAProxy's map of their draws, as its configuration names it.
+    pub map: Option<String>,
 }
 
 /// Why the sidecar cannot go on.
 #[derive(Debug, thiserror::Error)]
 pub enum MembersError {
     /// An argument is missing or unknown.
-    #[error("usage: __members --service NAME --port NAME --socket PATH (what is wrong: {0})")]
+    #[error(
+        "usage: __members --service NAME --port NAME --socket PATH [--map PATH --set NAME...] (what is wrong: {0})"
+    )]
     Usage(String),
     /// It does not run in a pod with a service account.
     #[error("no service account of a pod")]
@@ -62,19 +72,24 @@ pub enum MembersError {
 }
 
 impl Options {
-    /// Reads `--service NAME --port NAME --socket PATH`, in any order.
+    /// Reads `--service NAME --port NAME --socket PATH --map PATH --set NAME --set NAME`, in any order.
     pub fn parse<'a>(args: impl IntoIterator<Item = &'a str>) -> Result<Self, MembersError> {
-        let (mut service, mut port, mut socket) = (None, None, None);
+        let (mut service, mut port, mut socket, mut map, mut sets) = (None, None, None, None, vec![]);
         let mut args = args.into_iter();
         while let Some(flag) = args.next() {
-            let place = match flag {
-                "--service" => &mut service,
-                "--port" => &mut port,
-                "--socket" => &mut socket,
+            let value = args.next().map(str::to_owned);
+            let value = value.ok_or_else(|| MembersError::Usage(format!("{flag} has no value")));
+            match flag {
+                "--service" => service = Some(value?),
+                "--port" => port = Some(value?),
+                "--socket" => socket = Some(value?),
+                "--map" => map = Some(value?),
+                "--set" => sets.push(value?),
                 other => return Err(MembersError::Usage(format!("{other} is unknown"))),
-            };
-            let value = args.next().ok_or_else(|| MembersError::Usage(format!("{flag} has no value")))?;
-            *place = Some(value.to_owned());
+            }
+        }
+        if map.is_none() && !sets.is_empty() {
+            return Err(MembersError::Usage("--set needs a --map".to_owned()));
         }
         let given = |value: Option<String>, flag: &str| {
             value.ok_or_else(|| MembersError::Usage(format!("{flag} is missing")))
@@ -83,7 +98,15 @@ impl Options {
             service: given(service, "--service")?,
             port: given(port, "--port")?,
             socket: given(socket, "--socket")?.into(),
+            sets,
+            map,
         })
+    }
+
+    /// The Services that are followed, each with what its backends have behind their names.
+    fn followed(&self) -> impl Iterator<Item = (&str, String)> {
+        let sets = self.sets.iter().map(|set| (set.as_str(), format!("-{set}")));
+        std::iter::once((self.service.as_str(), String::new())).chain(sets)
     }
 }
 
@@ -94,10 +117,11 @@ pub async fn follow(options: &Options) -> Result<(), MembersError> {
     let mut config = Config::incluster()?;
     config.read_timeout = Some(READ_WITHIN);
     let slices: Api<EndpointSlice> = Api::default_namespaced(Client::try_from(config)?);
-    let of_service = format!("kubernetes.io/service-name={}", options.service);
-    let wanted = watcher::Config::default().labels(&of_service).timeout(WATCH_FOR_SECS);
+    let services: Vec<&str> = options.followed().map(|(service, _)| service).collect();
+    let of_services = format!("{SERVICE} in ({})", services.join(", "));
+    let wanted = watcher::Config::default().labels(&of_services).timeout(WATCH_FOR_SECS);
     let events = watcher(slices, wanted).backoff(Steady);
-    keep(events, Endpoints::new(&options.port), HAProxy::new(&options.socket)).await
+    keep(events, options).await
 }
 
 /// The pause before a watch is begun again. It does not grow: members are followed soon after an outage of any length,
@@ -118,11 +142,11 @@ impl Backoff for Steady {
 
 async fn keep(
     events: impl Stream<Item = watcher::Result<watcher::Event<EndpointSlice>>>,
-    mut endpoints: Endpoints,
-    haproxy: HAProxy,
+    options: &Options,
 ) -> Result<(), MembersError> {
     tokio::pin!(events);
-    let mut driver = Driver { haproxy, silent: false };
+    let mut endpoints = Endpoints::new(&options.port);
+    let mut driver = Driver { options, haproxy: HAProxy::new(&options.socket), silent: false };
     let mut deaf = false;
     let mut look = interval(LOOK_EVERY);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -143,22 +167,20 @@ async fn keep(
             },
             _ = look.tick() => {}
         }
-        // Before the first whole list nothing is known, and nothing is touched.
-        if let Some(members) = endpoints.members() {
-            driver.apply(&members).await;
-        }
+        driver.apply(&endpoints).await;
     }
 }
 
 /// Tells HAProxy, and says once when it does not answer.
-struct Driver {
+struct Driver<'a> {
+    options: &'a Options,
     haproxy: HAProxy,
     silent: bool,
 }
 
-impl Driver {
-    async fn apply(&mut self, members: &Members) {
-        match self.try_apply(members).await {
+impl Driver<'_> {
+    async fn apply(&mut self, endpoints: &Endpoints) {
+        match self.try_apply(endpoints).await {
             Ok(()) if self.silent => {
                 self.silent = false;
                 tracing::info!("HAProxy answers");
@@ -172,16 +194,44 @@ impl Driver {
         }
     }
 
-    async fn try_apply(&self, members: &Members) -> Result<(), Silent> {
-        let slots = self.haproxy.slots(CHECKED, TRACKING).await?;
-        let (changes, left_out) = slots::changes(&slots, members);
+    /// The component's own members come first, and every member before a share of the traffic.
+    async fn try_apply(&self, endpoints: &Endpoints) -> Result<(), Silent> {
+        for (service, behind) in self.options.followed() {
+            self.members(endpoints, service, &behind).await?;
+        }
+        self.draws(endpoints).await
+    }
+
+    // Before the first whole list nothing is known, and nothing is touched.
+    async fn members(&self, endpoints: &Endpoints, service: &str, behind: &str) -> Result<(), Silent> {
+        let Some(members) = endpoints.members(service) else { return Ok(()) };
+        let (checked, tracking) = (format!("{CHECKED}{behind}"), format!("{TRACKING}{behind}"));
+        let slots = self.haproxy.slots(&checked, &tracking).await?;
+        let (changes, left_out) = slots::changes(&slots, &members);
         for address in left_out {
-            tracing::warn!("no slot is free for {address}: HAProxy's configuration has {}", slots.len());
+            tracing::warn!(
+                "no slot is free for {address} of {service}: HAProxy's configuration has {}",
+                slots.len()
+            );
         }
         for change in changes {
-            let answer = self.haproxy.tell(&change, CHECKED, TRACKING).await?;
-            tracing::info!("{change}");
+            let answer = self.haproxy.tell(&change, &checked, &tracking).await?;
+            tracing::info!("{service}: {change}");
             tracing::debug!("HAProxy: {answer}");
+        }
+        Ok(())
+    }
+
+    async fn draws(&self, endpoints: &Endpoints) -> Result<(), Silent> {
+        let Some(map) = &self.options.map else { return Ok(()) };
+        let of = |set: &String| endpoints.draws(set).map(|draws| entries(set, draws));
+        let wanted: Option<Vec<_>> = self.options.sets.iter().map(of).collect();
+        let Some(wanted) = wanted else { return Ok(()) };
+        let wanted: Draws = wanted.into_iter().flatten().collect();
+        let present = self.haproxy.draws(map).await?;
+        if let Some(line) = command(map, &present, &wanted) {
+            self.haproxy.say(&line).await?;
+            tracing::info!("{line}");
         }
         Ok(())
     }
@@ -194,10 +244,25 @@ mod tests {
     #[test]
     fn the_flags_come_in_any_order_and_all_are_needed() {
         let read = Options::parse(["--socket", "/s", "--service", "web", "--port", "http"]).unwrap();
-        assert_eq!(read, Options { service: "web".into(), port: "http".into(), socket: "/s".into() });
+        let bare = Options {
+            service: "web".into(),
+            port: "http".into(),
+            socket: "/s".into(),
+            sets: vec![],
+            map: None,
+        };
+        assert_eq!(read, bare);
+        let flags = ["--set", "a", "--map", "/m", "--set", "b"];
+        let read =
+            Options::parse(flags.into_iter().chain(["--socket", "/s", "--service", "web", "--port", "http"]));
+        assert_eq!(
+            read.unwrap(),
+            Options { sets: vec!["a".into(), "b".into()], map: Some("/m".into()), ..bare }
+        );
         let wrong = |args: &[&str]| Options::parse(args.iter().copied()).unwrap_err().to_string();
         assert!(wrong(&["--service", "web", "--port", "http"]).contains("--socket is missing"));
         assert!(wrong(&["--service"]).contains("--service has no value"));
         assert!(wrong(&["--namespace", "x"]).contains("--namespace is unknown"));
+        assert!(wrong(&["--set", "x"]).contains("--set needs a --map"));
     }
 }

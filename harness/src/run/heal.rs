@@ -252,9 +252,9 @@ fn only_stops(receipt: &Receipt) -> bool {
     !receipt.undo.is_empty() && receipt.undo.iter().all(|act| matches!(act, Act::Stop { .. }))
 }
 
-/// Nothing is rolled back, and no replica is brought back, that ends with the ground at once.
+/// Nothing is rolled back or split anew, and no replica is brought back, that ends with the ground at once.
 fn only_changes(receipt: &Receipt) -> bool {
-    let change = |act: &Act| matches!(act, Act::Configure { .. } | Act::Scale { .. });
+    let change = |act: &Act| matches!(act, Act::Configure { .. } | Act::Scale { .. } | Act::Weigh { .. });
     !receipt.undo.is_empty() && receipt.undo.iter().all(change)
 }
 

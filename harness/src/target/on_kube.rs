@@ -10,7 +10,7 @@ use gauntlet_core::{
 };
 use gauntlet_kube::{
     Client, KubeLedger, KubeQueries, KubeTarget, KubeWitness, Mode, Site, api::client, cluster, connect,
-    deploy::manifests, run::target,
+    deploy::manifests, run::abilities,
 };
 
 use super::{At, Doors, TargetKind, Tempo};
@@ -35,7 +35,7 @@ impl TargetKind for OnKube {
     }
 
     fn most(&self) -> BTreeSet<Ability> {
-        target::most()
+        abilities::most()
     }
 
     fn tempo(&self) -> Tempo {
@@ -62,7 +62,7 @@ impl TargetKind for OnKube {
             let at = located(at)?;
             allowed(system, &at).await?;
             let client = connect(at.kubeconfig.as_deref(), at.context.as_deref()).await?;
-            target::abilities(client, at.namespace.is_none()).await
+            abilities::now(client, at.namespace.is_none()).await
         })
     }
 

@@ -4,6 +4,7 @@
 #![cfg(test)]
 
 mod attach;
+mod canary;
 mod causes;
 mod cluster;
 #[path = "../shared/conformance.rs"]

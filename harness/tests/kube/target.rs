@@ -29,7 +29,7 @@ fn without_ingress() -> System {
     system
 }
 
-async fn awaits(witness: &dyn Witness, ask: Query, expected: &str) {
+pub(crate) async fn awaits(witness: &dyn Witness, ask: Query, expected: &str) {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let last = witness.look(&ask).await.map_or_else(|trouble| trouble.to_string(), |reading| reading.0);

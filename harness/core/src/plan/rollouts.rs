@@ -7,7 +7,7 @@ use std::{
 
 use super::{CanaryPlan, Known, Phase, RolloutPlan, canaries, resolve, time_line};
 use crate::{
-    act::Revision,
+    act::{Ability, Revision},
     kind::{self, Rolled, RolloutKind, Sets},
     name::Name,
     scenario::{Rollout, Scenario},
@@ -126,7 +126,11 @@ fn plan(
     }
     if let Some(lacking) = resolve::needs_of(&track).difference(&known.abilities).next() {
         let what = format!("the target {} cannot {}", known.target, resolve::word(*lacking));
-        return Err(Mistake::at(rollout.word.as_str(), what).mend("take another target"));
+        let mend = match lacking {
+            Ability::Weigh => "take `--target local`, or `--target kube` without `--namespace`",
+            _ => "take another target",
+        };
+        return Err(Mistake::at(rollout.word.as_str(), what).mend(mend));
     }
     let title = match track.steps.as_slice() {
         [step] => step.title.clone(),

@@ -6,7 +6,10 @@ use std::{collections::BTreeMap, fmt};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Component, System};
+use super::{
+    Component, System,
+    kubernetes::{Pods, pods},
+};
 use crate::{act::Revision, name::Name};
 
 /// What makes a component a set of another one.
@@ -30,6 +33,9 @@ pub struct Weighs {
     pub map: String,
     /// HAProxy's runtime API: a socket in the replica's directory.
     pub socket: String,
+    /// HAProxy's runtime API on Kubernetes: a port of the pod's own loopback, which only who may reach into the pod reaches.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
 }
 
 /// Shares of a component's traffic by set, in parts of 10,000. What no set gets stays with the component itself.
@@ -68,7 +74,10 @@ impl System {
     pub fn with_set(mut self, set: &Name, replicas: u16, of: &Name, revision: Revision) -> Self {
         if let Some((index, _, spec)) = self.components.get_full(of) {
             let set_of = Some(SetOf { of: of.clone(), revision });
-            let spec = Component { replicas, set: set_of, ..spec.clone() };
+            // Its pods are copies: they bear a label of their own, and containers of the same names.
+            let (_, container) = pods(of, spec.kube.as_ref());
+            let kube = Some(Pods { select: None, container: Some(container) });
+            let spec = Component { replicas, set: set_of, kube, ..spec.clone() };
             self.components.shift_insert(index + 1, set.clone(), spec);
         }
         self
@@ -83,7 +92,7 @@ impl System {
 
 #[cfg(test)]
 mod tests {
-    use super::Shares;
+    use super::{Shares, pods};
     use crate::{act::Revision, system};
 
     fn shares(all: &[(&str, u16)]) -> Shares {
@@ -109,6 +118,8 @@ mod tests {
         assert_eq!(names, ["web", "web-canary", "last"]);
         assert_eq!(system.sets(&web).into_keys().collect::<Vec<_>>(), [&set]);
         assert_eq!((system.components[&set].replicas, system.components[&web].set.is_none()), (1, true));
+        let of_set = pods(&set, system.components[&set].kube.as_ref());
+        assert_eq!(of_set, ("app.kubernetes.io/component=web-canary".to_owned(), "web".to_owned()));
         let again: system::System = serde_json::from_value(serde_json::to_value(&system).unwrap()).unwrap();
         assert_eq!(again, system, "a record holds it");
     }

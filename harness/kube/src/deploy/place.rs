@@ -65,6 +65,11 @@ impl Placing<'_> {
         self.applier().namespace(self.namespace).apply(objects).await
     }
 
+    /// Applies more objects, that need nothing besides.
+    pub(crate) async fn more(&self, objects: Vec<DynamicObject>) -> Result<(), Trouble> {
+        self.applier().namespace(self.namespace).apply(objects).await.map(drop)
+    }
+
     // Drawn once: what is there already is what the system was started with.
     async fn secret(
         &self,

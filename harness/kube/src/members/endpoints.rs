@@ -1,4 +1,4 @@
-//! What Kubernetes says of a Service: its slices as a watch tells them, folded to one list of addresses.
+//! What Kubernetes says of Services: their slices as a watch tells them, folded to one list of addresses for each.
 
 use std::{
     collections::BTreeMap,
@@ -7,6 +7,11 @@ use std::{
 
 use k8s_openapi::api::discovery::v1::{Endpoint, EndpointSlice};
 use kube::{ResourceExt, runtime::watcher::Event};
+
+use super::draws::{FROM, UPTO};
+
+/// The label of a slice that names its Service.
+pub(super) const SERVICE: &str = "kubernetes.io/service-name";
 
 /// How an endpoint stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,7 +27,7 @@ pub(super) enum Standing {
 /// Every address of the Service.
 pub(super) type Members = BTreeMap<SocketAddr, Standing>;
 
-/// The slices of one Service.
+/// The slices of the Services that are followed.
 pub(super) struct Endpoints {
     port: String,
     known: Option<BTreeMap<String, EndpointSlice>>,
@@ -51,10 +56,10 @@ impl Endpoints {
         }
     }
 
-    /// Nothing before the first whole list.
-    pub(super) fn members(&self) -> Option<Members> {
+    /// Of one Service. Nothing before the first whole list.
+    pub(super) fn members(&self, service: &str) -> Option<Members> {
         let mut members = Members::new();
-        for slice in self.known.as_ref()?.values() {
+        for slice in self.slices(service)? {
             let Some(port) = port_of(slice, &self.port) else { continue };
             for endpoint in &slice.endpoints {
                 let standing = standing(endpoint);
@@ -69,6 +74,20 @@ impl Endpoints {
             }
         }
         Some(members)
+    }
+
+    /// The draws of a set: from, and up to but not with. What does not say has none.
+    pub(super) fn draws(&self, set: &str) -> Option<(u16, u16)> {
+        let said = |slice: &EndpointSlice| {
+            let at = |label: &str| slice.labels().get(label)?.parse().ok();
+            Some((at(FROM)?, at(UPTO)?))
+        };
+        Some(self.slices(set)?.find_map(said).unwrap_or_default())
+    }
+
+    fn slices(&self, service: &str) -> Option<impl Iterator<Item = &EndpointSlice>> {
+        let of = move |slice: &&EndpointSlice| slice.labels().get(SERVICE).is_some_and(|is| is == service);
+        Some(self.known.as_ref()?.values().filter(of))
     }
 }
 
@@ -106,7 +125,7 @@ mod tests {
     fn slice(name: &str, endpoints: serde_json::Value) -> EndpointSlice {
         serde_json::from_value(json!({
             "addressType": "IPv4",
-            "metadata": { "name": name },
+            "metadata": { "name": name, "labels": { SERVICE: "web" } },
             "ports": [{ "name": "metrics", "port": 8001 }, { "name": "http", "port": 8000 }],
             "endpoints": endpoints,
         }))
@@ -118,7 +137,7 @@ mod tests {
         for event in events {
             endpoints.hear(event);
         }
-        endpoints.members()
+        endpoints.members("web")
     }
 
     fn listed(slices: impl IntoIterator<Item = EndpointSlice>) -> Members {
@@ -174,6 +193,26 @@ mod tests {
         {
             assert_eq!(listed(slices), Members::from([(at("10.0.0.1:8000"), Standing::Ready)]));
         }
+    }
+
+    #[test]
+    fn every_service_has_its_own_members_and_a_set_the_draws_that_its_slices_say() {
+        let of = |name: &str, service: &str, labels: serde_json::Value| {
+            let mut slice = slice(name, json!([{ "addresses": ["10.0.0.1"] }]));
+            let labels: BTreeMap<String, String> = serde_json::from_value(labels).unwrap();
+            slice.labels_mut().extend(labels);
+            slice.labels_mut().insert(SERVICE.into(), service.into());
+            Event::Apply(slice)
+        };
+        let mut endpoints = Endpoints::new("http");
+        assert_eq!((endpoints.members("web"), endpoints.draws("web-canary")), (None, None));
+        endpoints.hear(of("a", "web", json!({})));
+        endpoints.hear(of("b", "web-canary", json!({ FROM: "500", UPTO: "1000" })));
+        endpoints.hear(of("c", "web-baseline", json!({ FROM: "500", UPTO: "" })));
+        let members = |service: &str| endpoints.members(service).unwrap().len();
+        assert_eq!((members("web"), members("web-canary"), members("other")), (1, 1, 0));
+        let draws = ["web-canary", "web-baseline", "other"].map(|set| endpoints.draws(set).unwrap());
+        assert_eq!(draws, [(500, 1_000), (0, 0), (0, 0)]);
     }
 
     #[test]

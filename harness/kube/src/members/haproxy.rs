@@ -14,7 +14,10 @@ use tokio::{
     time::timeout,
 };
 
-use super::slots::{Change, Slot};
+use super::{
+    draws::{self, Draws},
+    slots::{Change, Slot},
+};
 
 /// How long HAProxy may take to answer a line.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(1);
@@ -58,6 +61,19 @@ impl HAProxy {
     ) -> Result<String, Silent> {
         let answer = self.ask(&commands(change, checked, tracking)).await?;
         Ok(answer.split('\n').filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; "))
+    }
+
+    /// What a map holds now.
+    pub(super) async fn draws(&self, map: &str) -> Result<Draws, Silent> {
+        Ok(draws::read(&self.ask(&format!("show map {map}")).await?))
+    }
+
+    /// Says a line to which nothing is answered unless it is wrong.
+    pub(super) async fn say(&self, line: &str) -> Result<(), Silent> {
+        match self.ask(line).await?.trim() {
+            "" => Ok(()),
+            answer => Err(Silent::Unread(answer.to_owned())),
+        }
     }
 
     async fn ask(&self, line: &str) -> Result<String, Silent> {

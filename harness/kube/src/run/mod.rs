@@ -1,9 +1,10 @@
 //! A run on a cluster.
 //!
 //! - [`site`]: where it stands; `ground`: its namespace, made and removed; `probes`: what opens connections from its pods
-//! - [`target`] acts there, on `pods` as replicas and on the `workload` that makes them; `queries`: what it is asked besides
+//! - [`target`] acts there, on `pods` as replicas and on the `workload` that makes them, and on `sets` beside them; [`abilities`]: what it can; `queries`: what it is asked besides
 //! - [`ledger`]: what is in force; [`hold`], [`leases`]: who holds it; [`expired`]: grounds that nobody ends
 
+pub mod abilities;
 mod exec;
 pub mod expired;
 pub(crate) mod ground;
@@ -14,6 +15,7 @@ pub(crate) mod pods;
 pub(crate) mod probes;
 pub(crate) mod queries;
 mod secrets;
+mod sets;
 pub mod site;
 pub mod target;
 pub(crate) mod workload;

@@ -8,9 +8,9 @@ use gauntlet_core::{
     name::Name,
     port::{Artefacts, Later, Streams, Target, Trouble},
     receipt::Prepared,
-    system::System,
+    system::{SetOf, System},
 };
-use k8s_openapi::api::{apps::v1::DaemonSet, core::v1::Pod};
+use k8s_openapi::api::core::v1::Pod;
 use kube::{
     Api, Client,
     api::{Patch, PatchParams},
@@ -21,11 +21,12 @@ use crate::{
     api::patience::ask,
     node::{agent, line::Part, lines::Lines},
     run::{
-        exec, ground,
+        abilities, exec, ground,
         pods::{self, Pinned, Replica, selected},
         probes::Probes,
         secrets,
-        site::{Site, TOOLS},
+        sets::Sets,
+        site::Site,
         workload::{
             self, Workload,
             revise::{self, Standing},
@@ -90,7 +91,11 @@ impl KubeTarget {
                 (act.clone(), self.prepare_configure(act, unit, revision).await?)
             }
             Act::Scale { unit, replicas } => (act.clone(), self.prepare_scale(act, unit, *replicas).await?),
-            Act::Weigh { .. } => return Err(no_sets(act)),
+            Act::Weigh { unit, shares } => {
+                let back = self.sets().prepare_split(act, whole_of(act, unit)?, shares).await?;
+                let back = back.map(|shares| Act::Weigh { unit: unit.clone(), shares });
+                (act.clone(), Vec::from_iter(back))
+            }
             Act::Exec { at, program } => return self.prepare_exec(act, at, program).await,
         };
         let touches = vec![act.unit().clone()];
@@ -110,7 +115,11 @@ impl KubeTarget {
             return Err(Trouble::refused(act, why));
         }
         let unit = Unit::Replica { component: component.clone(), index };
-        self.workload(component).await?.ok_or_else(|| Trouble::refused(act, "no workload is labelled so"))?;
+        match (self.workload(component).await?, self.set_of(component)) {
+            (None, Some(of)) => self.sets().prepare(act, component, of).await?,
+            (None, None) => return Err(Trouble::refused(act, "no workload is labelled so")),
+            (Some(_), _) => {}
+        }
         Ok(vec![Act::Stop { at: Place::of(unit) }])
     }
 
@@ -218,6 +227,9 @@ impl KubeTarget {
             Act::Start { unit: Unit::Probe { source } } => self.probes().start(source).await,
             Act::Stop { at: Place { unit: Unit::Probe { source }, .. } } => self.probes().stop(source).await,
             Act::Start { unit: Unit::Replica { component, index } } => {
+                if let Some(of) = self.set_of(component) {
+                    self.sets().make(act, component, of).await?;
+                }
                 self.scale(act, component, |count| count.max(i32::from(*index))).await
             }
             Act::Start { unit: Unit::Component { .. } } => Err(whole(act)),
@@ -227,7 +239,7 @@ impl KubeTarget {
             Act::Scale { unit, replicas } => {
                 self.scale(act, whole_of(act, unit)?, |_| i32::from(*replicas)).await
             }
-            Act::Weigh { .. } => Err(no_sets(act)),
+            Act::Weigh { unit, shares } => self.sets().split(act, whole_of(act, unit)?, shares).await,
             Act::Exec { at, program } => self.exec(act, at, program).await,
         }
     }
@@ -306,6 +318,14 @@ impl KubeTarget {
         pods::list(&self.pods(), &self.system, component).await
     }
 
+    fn set_of(&self, component: &Name) -> Option<&SetOf> {
+        self.system.components.get(component)?.set.as_ref()
+    }
+
+    fn sets(&self) -> Sets<'_> {
+        Sets { client: &self.client, system: &self.system, site: &self.site }
+    }
+
     fn probes(&self) -> Probes<'_> {
         Probes { client: &self.client, system: &self.system, site: &self.site }
     }
@@ -331,10 +351,6 @@ fn whole_of<'a>(act: &Act, unit: &'a Unit) -> Result<&'a Name, Trouble> {
     }
 }
 
-fn no_sets(act: &Act) -> Trouble {
-    Trouble::refused(act, "a namespace has no sets to split traffic between")
-}
-
 fn whole(act: &Act) -> Trouble {
     Trouble::refused(act, "a component is started replica by replica")
 }
@@ -343,30 +359,9 @@ fn is_pinned(replica: &Replica, object: &Object) -> bool {
     Pinned::of(replica).is_some_and(|pinned| pinned.object() == *object)
 }
 
-/// The most that can be done on any cluster.
-pub fn most() -> BTreeSet<Ability> {
-    use Ability::{Configure, Exec, Kill, Pause, Probe, Scale, Start};
-    BTreeSet::from([Start, Kill, Pause, Configure, Scale, Probe, Exec])
-}
-
-/// What can be done on this cluster now: signals need an agent on every node, probes a namespace that goes with the run.
-pub async fn abilities(client: Client, provisioned: bool) -> Result<BTreeSet<Ability>, Trouble> {
-    let sets: Api<DaemonSet> = Api::namespaced(client, TOOLS);
-    let agents = ask("find the agents", || sets.get_opt("agent")).await?;
-    let ready = agents.and_then(|set| set.status).is_some_and(|status| {
-        status.number_ready > 0 && status.number_ready == status.desired_number_scheduled
-    });
-    let mut can = BTreeSet::from([Ability::Start, Ability::Configure, Ability::Scale, Ability::Exec]);
-    if ready {
-        can.extend([Ability::Kill, Ability::Pause]);
-        can.extend(provisioned.then_some(Ability::Probe));
-    }
-    Ok(can)
-}
-
 impl Target for KubeTarget {
     fn abilities(&self) -> Later<'_, BTreeSet<Ability>> {
-        Box::pin(abilities(self.client.clone(), self.site.is_provisioned()))
+        Box::pin(abilities::now(self.client.clone(), self.site.is_provisioned()))
     }
 
     fn prepare<'a>(&'a self, act: &'a Act) -> Later<'a, Prepared> {

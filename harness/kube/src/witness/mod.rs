@@ -20,6 +20,7 @@ mod pods;
 mod reach;
 mod ready;
 mod rollout;
+mod shares;
 mod sql;
 mod way;
 
@@ -73,9 +74,7 @@ impl KubeWitness {
                 let progress = rollout::progress(&self.client, site, name, ANSWERS_WITHIN).await?;
                 rollout::revision(component, &replicas, progress)
             }
-            Query::Shares { .. } => {
-                return Err(Trouble::refused(ask, "a namespace has no sets to split traffic between"));
-            }
+            Query::Shares { .. } => self.shares(ask).await?,
             Query::Replicas { at } => {
                 let (name, _) = self.component(ask, at)?;
                 let replicas = self.pods.replicas(name).await?;

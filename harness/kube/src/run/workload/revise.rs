@@ -27,7 +27,7 @@ use super::{Kind, Workload, find};
 use crate::api::patience::ask;
 
 /// What a workload runs, and what it ran originally.
-const KEPT: &str = "gauntlet.dev/revision";
+pub(crate) const KEPT: &str = "gauntlet.dev/revision";
 
 /// The annotation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -78,6 +78,22 @@ pub(crate) async fn standing(
     Ok(Some(Standing { workload, container: container.to_owned(), kept, has }))
 }
 
+/// Makes a copy of a workload run a revision, whatever the workload itself runs by now. Answers what the copy keeps of it.
+pub(crate) fn copied(
+    copy: &mut Deployment,
+    container: &str,
+    wanted: &Revision,
+) -> Result<Option<String>, String> {
+    let kept = kept(&copy.metadata).map_err(|error| format!("annotation {KEPT}: {error}"))?;
+    let containers = copy.spec.iter_mut().filter_map(|spec| spec.template.spec.as_mut());
+    let named = containers.flat_map(|spec| &mut spec.containers).find(|one| one.name == container);
+    let named = named.ok_or_else(|| format!("it has no container {container:?}"))?;
+    let original = kept.map_or_else(|| Had::of(named), |kept| kept.original);
+    let had = original.with(wanted);
+    (named.env, named.image) = (Some(had.env), had.image);
+    original.told(wanted).map_err(|error| error.to_string())
+}
+
 fn kept(metadata: &ObjectMeta) -> serde_json::Result<Option<Kept>> {
     let text = metadata.annotations.as_ref().and_then(|annotations| annotations.get(KEPT));
     text.map(|text| serde_json::from_str(text)).transpose()
@@ -124,13 +140,7 @@ impl Standing {
     fn patch(&self, wanted: &Revision) -> serde_json::Result<Value> {
         let original = self.kept.as_ref().map_or(&self.has, |kept| &kept.original);
         let had = original.with(wanted);
-        let kept = match *wanted == Revision::original() {
-            true => Value::Null,
-            false => {
-                let kept = Kept { revision: wanted.clone(), original: original.clone() };
-                Value::String(serde_json::to_string(&kept)?)
-            }
-        };
+        let kept = original.told(wanted)?;
         let mut env = vec![json!({ "$patch": "replace" })];
         for entry in &had.env {
             env.push(serde_json::to_value(entry)?);
@@ -146,6 +156,12 @@ impl Standing {
 impl Had {
     fn of(container: &Container) -> Self {
         Self { env: container.env.clone().unwrap_or_default(), image: container.image.clone() }
+    }
+
+    /// The annotation of what runs another revision; none: it runs the original.
+    fn told(&self, wanted: &Revision) -> serde_json::Result<Option<String>> {
+        let kept = || Kept { revision: wanted.clone(), original: self.clone() };
+        (*wanted != Revision::original()).then(|| serde_json::to_string(&kept())).transpose()
     }
 
     /// The same with what a revision changes.

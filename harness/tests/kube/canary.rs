@@ -1,0 +1,243 @@
+//! Sets on a cluster: they start, get their share of the traffic, keep it when the ingress is replaced, and go; and a canary
+//! that is worse is taken back.
+
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    sync::Arc,
+    time::Duration,
+};
+
+use gauntlet_core::{
+    act::{Act, Place, Revision, Signal, Unit},
+    name::Name,
+    port::{Target, Witness},
+    proof::Query,
+    system::{self, Shares},
+};
+use gauntlet_kube::{KubeTarget, KubeWitness, Mode, Site, connect};
+
+use crate::{
+    cluster::{here, kubeconfig, kubectl, left, until_nothing_is_left},
+    own::Own,
+    stage::{Stage, root},
+    target::{Gone, awaits},
+};
+
+const ENDPOINT: &str = "127.0.0.1:30080";
+const ASKED: u32 = 400;
+
+fn name(text: &str) -> Name {
+    text.parse().unwrap()
+}
+
+/// Who answers one request by the users' way.
+fn answered() -> String {
+    let mut stream = TcpStream::connect(ENDPOINT).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    stream.write_all(b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let header = answer.lines().find_map(|line| line.strip_prefix("x-replica: "));
+    header.unwrap_or_else(|| panic!("nobody answered: {answer}")).trim().to_owned()
+}
+
+/// How many of many requests the set answered.
+fn answered_by(set: &Name) -> u32 {
+    let prefix = format!("{set}-");
+    (0..ASKED).map(|_| u32::from(answered().starts_with(&prefix))).sum()
+}
+
+/// Draws are independent: seven standard errors are not left by chance.
+fn is_share(count: u32, share: f64) -> bool {
+    let (n, count) = (f64::from(ASKED), f64::from(count));
+    (count - n * share).abs() <= 7.0 * (n * share * (1.0 - share)).sqrt()
+}
+
+/// A run's system with a set of its service, up but for the set.
+struct Up {
+    target: KubeTarget,
+    witness: KubeWitness,
+    namespace: String,
+    _gone: Gone,
+}
+
+impl Up {
+    async fn new(set: &Name) -> Self {
+        let run = format!("sets-{}", std::process::id());
+        let site = Arc::new(Site {
+            namespace: format!("gauntlet-{run}"),
+            run,
+            kubeconfig: Some(kubeconfig()),
+            context: None,
+            mode: Mode::Provision { overlay: root().join("deploy/overlays/kind") },
+        });
+        let namespace = site.namespace.clone();
+        let gone = Gone(namespace.clone());
+        let text = std::fs::read_to_string(root().join("deploy/system.yml")).unwrap();
+        let system = system::read(text).unwrap();
+        let v2 = system.components[&name("service")].revision(&name("v2")).unwrap();
+        let system = Arc::new(system.with_set(set, 1, &name("service"), v2));
+        let client = connect(site.kubeconfig.as_deref(), None).await.unwrap();
+        let witness = KubeWitness::new(client.clone(), system.clone(), site.clone());
+        let target = KubeTarget::new(client, system.clone(), site);
+        let up = Self { target, witness, namespace, _gone: gone };
+        up.apply(&Act::Start { unit: Unit::Ground }).await;
+        for (component, spec) in system.components.iter().filter(|(_, spec)| spec.set.is_none()) {
+            for index in 1..=spec.replicas {
+                up.apply(&Act::Start { unit: Place::replica(component, index).unit }).await;
+            }
+            for index in 1..=spec.replicas {
+                up.sees(Query::Ready { at: Place::replica(component, index) }, "ready").await;
+            }
+        }
+        up.sees(Query::Way { at: Place::replica(&name("ingress"), 1) }, "ready").await;
+        up
+    }
+
+    async fn apply(&self, act: &Act) {
+        self.target.apply(act).await.unwrap_or_else(|trouble| panic!("{act}: {trouble}"));
+    }
+
+    async fn sees(&self, ask: Query, expected: &str) {
+        awaits(&self.witness, ask, expected).await;
+    }
+
+    async fn look(&self, ask: &Query) -> String {
+        self.witness.look(ask).await.map_or_else(|trouble| trouble.to_string(), |reading| reading.0)
+    }
+
+    fn kubectl(&self, words: &[&str]) -> String {
+        kubectl(&[words, &["-n", &self.namespace]].concat())
+    }
+
+    /// Until the set gets its share; an ingress checks a new member before it lets it serve.
+    async fn gets(&self, set: &Name, share: f64) {
+        let mut count = 0;
+        for _ in 0..10 {
+            count = answered_by(set);
+            if is_share(count, share) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+        panic!("{set} answered {count} of {ASKED}, its share is {share}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a cluster: make test-kube"]
+async fn a_set_gets_its_share_and_keeps_it_when_the_ingress_is_replaced() {
+    let (service, set) = (name("service"), name("service-canary"));
+    let up = Up::new(&set).await;
+    let asks = Query::Shares { at: Place::component(&service) };
+    let unit = Unit::Component { component: service.clone() };
+    let weigh = |share: u16| Act::Weigh {
+        unit: unit.clone(),
+        shares: Shares([(set.clone(), share)].into_iter().filter(|(_, share)| *share > 0).collect()),
+    };
+    let at = Place::replica(&set, 1);
+    let start = Act::Start { unit: at.unit.clone() };
+    assert_eq!(up.look(&asks).await, "no set");
+    let told = up.target.prepare(&weigh(2_500)).await.unwrap_err().to_string();
+    assert!(told.contains("service-canary has no Service"), "{told}");
+    let started = up.target.prepare(&start).await.unwrap();
+    assert_eq!(started.back(), [Act::Stop { at: at.clone() }]);
+    assert_eq!(up.look(&Query::Process { at: at.clone() }).await, "absent");
+    assert_eq!(up.kubectl(&["get", "deploy,svc", "-l", "app.kubernetes.io/component=service-canary"]), "");
+    up.apply(&start).await;
+    up.apply(&start).await;
+    // Ready is who reaches the database, which a policy guards.
+    up.sees(Query::Ready { at: at.clone() }, "ready").await;
+    up.sees(Query::Revision { at: Place::component(&set) }, "v2").await;
+    up.sees(Query::Revision { at: Place::component(&service) }, Revision::ORIGINAL).await;
+    assert_eq!(up.look(&Query::Replicas { at: Place::component(&service) }).await, "3");
+    up.gets(&set, 0.0).await;
+
+    let weighed = up.target.prepare(&weigh(2_500)).await.unwrap();
+    assert_eq!(weighed.back(), [weigh(0)]);
+    assert_eq!(up.look(&asks).await, "no set");
+    up.apply(&weighed.act).await;
+    up.apply(&weighed.act).await;
+    up.sees(asks.clone(), "service-canary 25%").await;
+    assert!(up.target.prepare(&weigh(2_500)).await.unwrap().idle);
+    up.gets(&set, 0.25).await;
+
+    // A new pod has nothing but what the cluster says.
+    up.kubectl(&["delete", "pod", "-l", "app.kubernetes.io/component=ingress", "--wait=true"]);
+    up.sees(Query::Way { at: Place::replica(&name("ingress"), 1) }, "ready").await;
+    up.sees(asks.clone(), "service-canary 25%").await;
+    up.gets(&set, 0.25).await;
+
+    // Nor has a new process in the same pod.
+    let ingress = Place::replica(&name("ingress"), 1);
+    up.apply(&Act::Signal { at: ingress.clone(), signal: Signal::Kill }).await;
+    up.sees(Query::Ready { at: ingress }, "ready").await;
+    up.sees(asks.clone(), "service-canary 25%").await;
+    up.gets(&set, 0.25).await;
+
+    up.apply(&Act::Stop { at: at.clone() }).await;
+    up.sees(Query::Process { at: at.clone() }, "absent").await;
+    up.sees(asks.clone(), "service-canary 25%").await;
+    up.gets(&set, 0.0).await;
+    for undo in weighed.back().iter().chain(weighed.back()).chain(started.back()) {
+        up.apply(undo).await;
+    }
+    up.sees(asks, "no set").await;
+    up.apply(&Act::Stop { at: Place::of(Unit::Ground) }).await;
+    up.sees(Query::Process { at: Place::of(Unit::Ground) }, "absent").await;
+    assert_eq!(up.target.leftovers().await.unwrap(), []);
+    assert_eq!(left(), Vec::<String>::new());
+}
+
+/// One request at a time: what comes meanwhile is refused.
+const TIGHT: &str = "      tight: { settings: { MAX_CONCURRENT_REQUESTS: \"1\" } }";
+
+const WORSE: &str = "
+hypothesis: a version that refuses some of its requests is rolled back
+system: SYSTEM
+seed: 42
+load:
+  - behaviour: mixed
+    arrivals: { poisson: 200/s }
+phases: { warm-up: 3s, baseline: 32s, canary: 45s }
+rollouts:
+  - canary: service
+    to: tight
+    at: canary
+    shares: [25%]
+    each: 25s
+    harm: { errors: 2% }
+generator: { lag: 2s, sent: 50% }
+objectives:
+  - errors < 5%
+";
+
+#[test]
+#[ignore = "needs a cluster: make test-kube"]
+fn a_version_that_refuses_requests_is_rolled_back() {
+    let own = Own::new(&[], "").insert("    revisions:", TIGHT);
+    let stage = Stage::new();
+    let ended = stage.run(&WORSE.replace("SYSTEM", own.system().to_str().unwrap()), &here());
+    until_nothing_is_left(Duration::from_secs(30));
+    assert_eq!(ended.code, 1, "{}", ended.text);
+    assert_eq!(stage.findings("missed"), ["canary is no worse"], "{}", ended.text);
+    let events = stage.report("events.jsonl");
+    let at = |what: &str| events.find(what).unwrap_or_else(|| panic!("{what}: {}", ended.text));
+    // Healed is what the witness saw: no share, no replica of a set.
+    assert!(at("\"roll-back\"") < at("\"event\":\"healed\",\"step\":\"canary-1/1\""), "{}", ended.text);
+    assert!(at("\"event\":\"healed\",\"step\":\"canary-1/1\"") < at("\"event\":\"load-ended\""));
+}
+
+#[test]
+#[ignore = "needs a cluster: make test-kube"]
+fn in_a_namespace_that_the_run_did_not_make_no_canary_is_planned() {
+    let scenario = root().join("scenarios/canary/same-version.yml").display().to_string();
+    let at = here();
+    let words = ["plan", &scenario, "--namespace", "causal"].into_iter().chain(at.iter().map(String::as_str));
+    let ended = Stage::new().gauntlet(&words.collect::<Vec<_>>());
+    assert_eq!(ended.code, 2, "{}", ended.text);
+    let told =
+        "the target kube cannot weigh; take `--target local`, or `--target kube` without `--namespace`";
+    assert!(ended.text.contains(told), "{}", ended.text);
+}
