@@ -81,7 +81,7 @@ fn killing_all_replicas_is_told() {
     insta::assert_snapshot!(with("pick: 1", "pick: 3"), @"loss.yml:9:11: all 3 replicas of `web` would be hit: none would be left; write `pick: 2` or less");
     insta::assert_snapshot!(with("pick: 1", "pick: all"), @"loss.yml:9:11: all replicas are never hit: one must stay; write `one`, `another`, a number such as `2`, or a list such as `[1, 3]`");
     insta::assert_snapshot!(with("pick: 1", "pick: [1, 2, 3]"), @"loss.yml:9:5: all 3 replicas of `web` would be hit: none would be left; write `pick: 2` or less");
-    insta::assert_snapshot!(with("- kill: web", "- kill: store"), @"loss.yml:9:11: `store` has one replica only: none would be left; write a component with more replicas");
+    insta::assert_snapshot!(with("- kill: web", "- kill: store"), @"loss.yml:9:11: `store` has one replica only: none would be left; write a component with more replicas, or for a set `replicas: 2`");
 }
 
 #[test]
