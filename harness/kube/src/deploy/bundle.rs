@@ -158,6 +158,10 @@ async fn summary(client: &Client, around: Around<'_>, pods: &Result<Vec<Pod>, Tr
         let (select, container) = selected(system, component);
         let here = pods.iter().filter(|pod| bears(pod, &select));
         let here = replicas(here, &container);
+        // A set is there only while its canary goes on.
+        if spec.set.is_some() && here.is_empty() {
+            continue;
+        }
         let running = here.iter().filter(|replica| replica.id.is_some()).count();
         let restarts: i32 = here.iter().map(|replica| replica.restarts).sum();
         let _ =

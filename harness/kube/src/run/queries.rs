@@ -129,8 +129,11 @@ impl KubeQueries {
         let refused = ListParams::default().fields("type=Warning");
         let what = format!("look at the events of {}", self.site.namespace);
         let list = within(ANSWERED_WITHIN, what, events.list(&refused)).await?;
+        let sets = self.system.sets(component);
         let of_component = |event: &Event| {
-            event.involved_object.name.as_deref().is_some_and(|name| name.starts_with(component.as_str()))
+            let name = event.involved_object.name.as_deref().unwrap_or_default();
+            // The names of its sets begin like its own.
+            name.starts_with(component.as_str()) && !sets.keys().any(|set| name.starts_with(set.as_str()))
         };
         let last = list.items.into_iter().rfind(of_component);
         Ok(last.map(|event| {

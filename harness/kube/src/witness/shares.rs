@@ -1,6 +1,6 @@
 //! How traffic is split: what every HAProxy in front of a component says itself, over the runtime API of its pod.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, io, time::Duration};
 
 use gauntlet_core::{
     name::Name,
@@ -11,7 +11,7 @@ use gauntlet_core::{
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     time::timeout,
 };
 
@@ -55,16 +55,16 @@ async fn split(pods: &Api<Pod>, pod: &str, port: u16, weighs: &Weighs) -> Result
 
 /// One line and its answer; `absent` where nobody answers.
 async fn ask(pods: &Api<Pod>, pod: &str, port: u16, line: &str) -> Result<String, String> {
-    let mut stream = connect(pods, pod, port).await.map_err(|_| ABSENT.to_owned())?;
-    let mut answer = String::new();
-    let asked = async {
-        stream.write_all(format!("{line}\n").as_bytes()).await?;
-        stream.read_to_string(&mut answer).await
-    };
-    match asked.await {
-        Ok(0) | Err(_) => Err(ABSENT.to_owned()),
-        Ok(_) => Ok(answer),
-    }
+    let stream = connect(pods, pod, port).await.map_err(|_| ABSENT.to_owned())?;
+    exchange(stream, line).await.ok().filter(|answer| !answer.is_empty()).ok_or_else(|| ABSENT.to_owned())
+}
+
+/// An answer ends with an empty line: the end of the connection does not always come through a port-forward.
+async fn exchange(mut stream: impl AsyncRead + AsyncWrite + Unpin, line: &str) -> io::Result<String> {
+    stream.write_all(format!("{line}\n").as_bytes()).await?;
+    let mut answer = Vec::new();
+    while !(answer.ends_with(b"\n\n") || answer == b"\n") && stream.read_buf(&mut answer).await? > 0 {}
+    Ok(String::from_utf8_lossy(&answer).into_owned())
 }
 
 /// The whole name of a map, out of lines such as `0 (/etc/haproxy/shares.map) pattern loaded from file ...`.
@@ -91,7 +91,22 @@ fn shares(map: &str) -> Shares {
 
 #[cfg(test)]
 mod tests {
-    use super::{path, shares};
+    use tokio::io::AsyncWriteExt;
+
+    use super::{exchange, path, shares};
+
+    #[tokio::test]
+    async fn an_answer_ends_with_an_empty_line_though_the_connection_does_not() {
+        for (pieces, whole) in [(vec!["# id\n", "0 (m)\n", "\n"], "# id\n0 (m)\n\n"), (vec!["\n"], "\n")] {
+            let (here, mut there) = tokio::io::duplex(64);
+            let asked = tokio::spawn(async move { exchange(here, "show map").await });
+            for piece in pieces {
+                there.write_all(piece.as_bytes()).await.unwrap();
+                tokio::task::yield_now().await;
+            }
+            assert_eq!(asked.await.unwrap().unwrap(), whole);
+        }
+    }
 
     #[test]
     fn a_map_is_found_by_its_file_and_a_split_is_read_from_the_draws_of_each_set() {
