@@ -200,13 +200,13 @@ seed: 42
 load:
   - behaviour: mixed
     arrivals: { poisson: 200/s }
-phases: { warm-up: 3s, baseline: 32s, canary: 45s }
+phases: { warm-up: 3s, baseline: 32s, canary: 65s }
 rollouts:
   - canary: service
     to: tight
     at: canary
     shares: [25%]
-    each: 25s
+    each: 50s # four batches of ten seconds are the least that the judge speaks of
     harm: { errors: 2% }
 generator: { lag: 2s, sent: 50% }
 objectives:

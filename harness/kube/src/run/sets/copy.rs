@@ -37,7 +37,7 @@ impl Original {
             }
         }
         spec["replicas"] = json!(0);
-        let annotations = json!({ revise::KEPT: kept });
+        let annotations = kept.map(|kept| json!({ revise::KEPT: kept }));
         object(
             "apps/v1",
             "Deployment",
@@ -153,14 +153,20 @@ mod tests {
         (deployment, service)
     }
 
-    fn copied((deployment, service): (Value, Value)) -> Result<(DynamicObject, DynamicObject), String> {
+    fn copied(of: (Value, Value)) -> Result<(DynamicObject, DynamicObject), String> {
+        let changes = Changes { settings: [("B".into(), "b".into())].into(), ..Changes::default() };
+        copied_as(of, Revision { name: "v2".parse().unwrap(), changes })
+    }
+
+    fn copied_as(
+        (deployment, service): (Value, Value),
+        revision: Revision,
+    ) -> Result<(DynamicObject, DynamicObject), String> {
         let original = Original {
             deployment: serde_json::from_value(deployment).unwrap(),
             services: vec![serde_json::from_value(service).unwrap()],
             container: "web".into(),
         };
-        let changes = Changes { settings: [("B".into(), "b".into())].into(), ..Changes::default() };
-        let revision = Revision { name: "v2".parse().unwrap(), changes };
         original.copied(&"web-canary".parse().unwrap(), &SetOf { of: "web".parse().unwrap(), revision })
     }
 
@@ -202,6 +208,13 @@ mod tests {
             again.data["spec"]["template"]["spec"]["containers"],
             revised["spec"]["template"]["spec"]["containers"]
         );
+    }
+
+    #[test]
+    fn a_baseline_runs_the_original_and_says_nothing_of_a_revision() {
+        let (deployment, _) = copied_as(original(), Revision::original()).unwrap();
+        let env = &deployment.data["spec"]["template"]["spec"]["containers"][0]["env"];
+        assert_eq!((deployment.metadata.annotations, env), (None, &json!([{ "name": "A", "value": "a" }])));
     }
 
     #[test]
