@@ -1,5 +1,4 @@
-//! Sets on a cluster: they start, get their share of the traffic, keep it when the ingress is replaced, and go; and a canary
-//! that is worse is taken back.
+//! Sets on a cluster: they start, get their share of the traffic, keep it when the ingress is replaced, and go.
 
 use std::{
     io::{Read, Write},
@@ -18,8 +17,7 @@ use gauntlet_core::{
 use gauntlet_kube::{KubeTarget, KubeWitness, Mode, Site, connect};
 
 use crate::{
-    cluster::{here, kubeconfig, kubectl, left, until_nothing_is_left},
-    own::Own,
+    cluster::{here, kubeconfig, kubectl, left},
     stage::{Stage, root},
     target::{Gone, awaits},
 };
@@ -188,45 +186,6 @@ async fn a_set_gets_its_share_and_keeps_it_when_the_ingress_is_replaced() {
     up.sees(Query::Process { at: Place::of(Unit::Ground) }, "absent").await;
     assert_eq!(up.target.leftovers().await.unwrap(), []);
     assert_eq!(left(), Vec::<String>::new());
-}
-
-/// One request at a time: what comes meanwhile is refused.
-const TIGHT: &str = "      tight: { settings: { MAX_CONCURRENT_REQUESTS: \"1\" } }";
-
-const WORSE: &str = "
-hypothesis: a version that refuses some of its requests is rolled back
-system: SYSTEM
-seed: 42
-load:
-  - behaviour: mixed
-    arrivals: { poisson: 200/s }
-phases: { warm-up: 3s, baseline: 32s, canary: 65s }
-rollouts:
-  - canary: service
-    to: tight
-    at: canary
-    shares: [25%]
-    each: 50s # four batches of ten seconds are the least that the judge speaks of
-    harm: { errors: 2% }
-generator: { lag: 2s, sent: 50% }
-objectives:
-  - errors < 5%
-";
-
-#[test]
-#[ignore = "needs a cluster: make test-kube"]
-fn a_version_that_refuses_requests_is_rolled_back() {
-    let own = Own::new(&[], "").insert("    revisions:", TIGHT);
-    let stage = Stage::new();
-    let ended = stage.run(&WORSE.replace("SYSTEM", own.system().to_str().unwrap()), &here());
-    until_nothing_is_left(Duration::from_secs(30));
-    assert_eq!(ended.code, 1, "{}", ended.text);
-    assert_eq!(stage.findings("missed"), ["canary is no worse"], "{}", ended.text);
-    let events = stage.report("events.jsonl");
-    let at = |what: &str| events.find(what).unwrap_or_else(|| panic!("{what}: {}", ended.text));
-    // Healed is what the witness saw: no share, no replica of a set.
-    assert!(at("\"roll-back\"") < at("\"event\":\"healed\",\"step\":\"canary-1/1\""), "{}", ended.text);
-    assert!(at("\"event\":\"healed\",\"step\":\"canary-1/1\"") < at("\"event\":\"load-ended\""));
 }
 
 #[test]
