@@ -1,6 +1,6 @@
 //! Conformance of the local target: what it does is what the witness sees, and nothing is left.
 
-use std::{collections::BTreeSet, fs, os::unix::fs::PermissionsExt, path::Path, sync::Arc};
+use std::{collections::BTreeSet, fs, os::unix::fs::PermissionsExt, path::Path, sync::Arc, time::Duration};
 
 use gauntlet::{
     layout::Layout,
@@ -10,11 +10,11 @@ use gauntlet::{
     witness::Sampler,
 };
 use gauntlet_core::{
-    act::{Act, Object, Place, Revision, Signal, Unit},
+    act::{Act, Object, Place, Program, Revision, Signal, Unit},
     evidence::{CPU_SECONDS, RESIDENT_BYTES},
     port::{Meter, Target, Trouble},
     proof::Query,
-    system::System,
+    system::{Shares, System},
 };
 use serde_json::{Value, json};
 
@@ -58,7 +58,7 @@ fn ground() -> Place {
 async fn this_machine_does_what_every_target_does() {
     let run = Run::up(system(json!({ "web": web(1) }), json!([])), Path::new("/")).await;
     let at = replica("web", 1);
-    let patience = std::time::Duration::from_secs(20);
+    let patience = Duration::from_secs(20);
     let revision =
         run.system.components[at.unit.component().unwrap()].revision(&"v2".parse().unwrap()).unwrap();
     conforms(&Subject { target: &run.target, witness: &run.witness, at, revision, patience }).await;
@@ -236,7 +236,10 @@ async fn its_abilities_are_what_its_acts_need() {
     let signals = signals.map(|signal| Act::Signal { at: at.clone(), signal });
     let configure = Act::Configure { unit: at.unit.clone(), revision: Revision::original() };
     let scale = Act::Scale { unit: at.unit.clone(), replicas: 1 };
-    let others = [&start(&at), &configure, &scale];
+    let weigh = Act::Weigh { unit: at.unit.clone(), shares: Shares::default() };
+    let program = Program { argv: vec![], stdin: None, stdout: None, stderr: None, within: Duration::ZERO };
+    let exec = Act::Exec { at: at.clone(), program };
+    let others = [&start(&at), &configure, &scale, &weigh, &exec];
     let needed: BTreeSet<_> = signals.iter().chain(others).map(Act::needs).collect();
     assert_eq!(run.target.abilities().await.unwrap(), needed);
 }
