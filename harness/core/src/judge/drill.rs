@@ -8,10 +8,7 @@
 //!   over, and that reads or writes a record. Full service is back when the last request without a right answer has ended;
 //!   that a record which is lost is not found is right.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     evidence::{Class, Event, Evidence, Operation, Request, TroubleKind, What},
@@ -136,20 +133,23 @@ impl Course {
         let backed_up_us = self.at(&self.entered, Stage::Backup)?;
         let destroyed_us = self.at(&self.entering, Stage::Destroy)?;
         let gone_us = self.at(&self.entered, Stage::Destroy)?;
-        self.at(&self.entered, Stage::Restore)?;
+        let restored_us = self.at(&self.entered, Stage::Restore)?;
         let mut missing_us: Vec<u64> = vec![];
         let mut missing = BTreeSet::new();
         let mut unexplained = vec![];
         for (key, wrong) in all.register.wrong() {
             let acknowledged = all.register.acknowledged_us(key);
             match (&wrong, acknowledged) {
-                // A write in flight may be acknowledged while the database goes.
-                (Wrong::Lost, Some(at)) if at >= backup_us => {
+                // A write in flight may be acknowledged while the database goes; what came after the restore must be there.
+                (Wrong::Lost, Some(at)) if (backup_us..=restored_us).contains(&at) => {
                     missing_us.push(at);
                     missing.insert(key);
                 }
                 // After the restore a reader is told the truth: it is gone.
-                (Wrong::MissedByRead, Some(at)) if at >= backup_us => {}
+                (Wrong::MissedByRead, Some(at)) if (backup_us..=restored_us).contains(&at) => {}
+                (Wrong::Lost, Some(at)) if at > restored_us => {
+                    unexplained.push(format!("{key} was acknowledged after the restore, and is lost"));
+                }
                 (Wrong::Lost, Some(at)) => {
                     let before = show::time((backup_us - at) as f64);
                     unexplained.push(format!(
@@ -257,8 +257,7 @@ impl Course {
         };
         let samples = measured.missing_us.len().max(1) as u64;
         let finding = Finding { measured: said, samples, detail, ..open };
-        let holds =
-            objective.comparison.holds(Duration::from_micros(value).as_micros() as f64, objective.bound);
+        let holds = objective.comparison.holds(value as f64, objective.bound);
         bound::close(finding, objective, holds)
     }
 }
@@ -395,6 +394,16 @@ mod tests {
             "{}",
             all[0].detail
         );
+    }
+
+    #[test]
+    fn a_write_that_is_lost_after_the_restore_is_no_loss_of_the_drill() {
+        let mut rows = rows(12..16);
+        let late = rows.iter_mut().find(|row| row.operation == Operation::Audit && row.key == "k25");
+        late.unwrap().value.clear();
+        let all = findings(&events(), &rows);
+        assert_eq!(all[0].state, State::Missed, "{all:#?}");
+        assert!(all[0].detail.contains("k25 was acknowledged after the restore"), "{}", all[0].detail);
     }
 
     #[test]
