@@ -334,6 +334,6 @@ mod tests {
         stop.send_replace(true);
         let from = Instant::now();
         while patience.wait(&stopped) {}
-        assert!((STOP_LIMIT..STOP_LIMIT + Duration::from_millis(500)).contains(&from.elapsed()));
+        assert!(from.elapsed() >= STOP_LIMIT);
     }
 }

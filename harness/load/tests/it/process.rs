@@ -26,6 +26,9 @@ fn refused(input: &[u8]) -> (String, LoadError) {
     (told, error)
 }
 
+/// Far less than the loads here would last, far more than a busy machine takes to stop one.
+const PROMPT: Duration = Duration::from_secs(10);
+
 #[test]
 fn an_input_that_is_no_job_is_refused() {
     assert!(matches!(refused(b"").1, LoadError::NotAJob(_)));
@@ -59,7 +62,7 @@ fn the_end_of_the_input_stops_a_load_whose_requests_hang() {
     running.input = pipe().unwrap().1;
     let from = Instant::now();
     let report = running.finish();
-    assert!(from.elapsed() < Duration::from_secs(1), "{:?}", from.elapsed());
+    assert!(from.elapsed() < PROMPT, "{:?}", from.elapsed());
     assert!(report.counts.scheduled >= 10 && report.counts.scheduled < 1_000, "{:?}", report.counts);
 }
 
@@ -89,7 +92,7 @@ fn the_end_of_the_input_ends_a_load_whose_reader_is_stuck() {
     drop(input);
     let from = Instant::now();
     load.join().unwrap().unwrap();
-    assert!(from.elapsed() < Duration::from_secs(1), "{:?}", from.elapsed());
+    assert!(from.elapsed() < PROMPT, "{:?}", from.elapsed());
     drop(output);
 }
 
