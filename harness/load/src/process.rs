@@ -285,10 +285,7 @@ impl Patience {
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        sync::mpsc::sync_channel,
-        time::{Duration, Instant},
-    };
+    use std::{sync::mpsc::sync_channel, time::Instant};
 
     use gauntlet_core::evidence::{Class, Frame};
     use serde_json::json;
