@@ -66,8 +66,13 @@ impl Store {
     pub async fn migrate(&self, further: &[Migration]) -> Result<(), MigrateError> {
         let mut migrations = sqlx::migrate!();
         migrations.migrations.to_mut().extend_from_slice(further);
+        // The lock is the session's: one that failed must end with it, or it would lock everybody out from within the pool.
+        let options = self.pool.connect_options().as_ref().clone();
+        let own = PgPoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE).connect_lazy_with(options);
         // A newer replica may have migrated further; an older one must still be able to start.
-        migrations.set_ignore_missing(true).run(&self.pool).await
+        let migrated = migrations.set_ignore_missing(true).run(&own).await;
+        own.close().await;
+        migrated
     }
 
     /// Closes the connections, for a little while politely.

@@ -148,3 +148,18 @@ async fn a_replica_that_starts_before_its_database_becomes_ready_when_it_comes()
     replica.is_ready().await;
     assert_eq!(replica.post(EXPERIMENTS, &draft("late")).await.status, 201);
 }
+
+/// A server that was just restored may still refuse to write. The lock under which it was tried ends with the try.
+#[tokio::test]
+async fn a_replica_that_could_not_migrate_locks_nobody_out() {
+    let world = World::new().await;
+    world.sql("alter database postgres set default_transaction_read_only = on").await;
+    let replicas = [world.start("one", &[]), world.start("two", &[])];
+    for replica in &replicas {
+        replica.says("the database was not migrated; trying again").await;
+    }
+    world.sql("begin read write; alter database postgres reset default_transaction_read_only; commit").await;
+    for replica in &replicas {
+        replica.is_ready().await;
+    }
+}
