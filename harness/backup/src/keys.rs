@@ -41,6 +41,12 @@ impl Keys {
         Self::default()
     }
 
+    /// A new identity, and the seal that it alone opens. It is kept nowhere: what is sealed so ends with who asked for it.
+    pub fn generate() -> (Seal, Self) {
+        let identity = Identity::generate();
+        (Seal(vec![identity.to_public()]), Self(vec![identity]))
+    }
+
     /// An identity file as `age-keygen` writes it.
     pub fn read(path: &Path) -> Result<Self, Error> {
         let text = fs::read_to_string(path).map_err(|error| Error::file(path, &error))?;

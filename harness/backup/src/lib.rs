@@ -9,6 +9,7 @@
 //! - [`form`]: one form of backup a file: logical, point in time, Redis, configuration
 //! - [`refusal`], [`policy`], [`verify`](mod@verify): what is refused, and why
 //! - [`backup`](mod@backup), [`restore`](mod@restore), [`prune`](mod@prune): the verbs
+//! - [`spoil`]: spoilt copies, which must be refused
 //! - [`content`]: digests of what a database holds, and where two of them differ
 //!
 //! Start with [`backup`](mod@backup), then [`form::logical`].
@@ -40,6 +41,7 @@ pub mod prune;
 pub mod refusal;
 pub mod restore;
 pub mod set;
+pub mod spoil;
 pub mod verify;
 
 pub use self::{
