@@ -8,13 +8,13 @@ use super::CanaryPlan;
 use crate::{
     judge::canary::{
         Config,
-        config::{Effect, Quantile},
+        config::{Effect, Guard, Quantile},
     },
-    kind::{self, RolloutKind, Sets},
+    kind::{self, Beside, RolloutKind, Sets},
     name::Name,
     scenario::{Against, Gated, Rollout, Scenario},
-    system::{Shares, System},
-    unit::Percent,
+    system::{Component, Shares, System},
+    unit::{NotAQuantity, Percent, Span},
     yaml::Mistake,
 };
 
@@ -27,16 +27,17 @@ const NOT_WHOLE: u64 = 4;
 /// The system with the sets that the canaries of a scenario need. What is wrong with them the plan says.
 #[must_use]
 pub fn with_sets(system: System, scenario: &Scenario) -> System {
-    let canaries = scenario.rollouts.iter().filter(|rollout| is_gated(rollout));
-    canaries.fold(system, |system, rollout| {
+    let sets = scenario.rollouts.iter().filter_map(|rollout| Some((rollout, beside(rollout)?)));
+    sets.fold(system, |system, (rollout, beside)| {
         let Some(spec) = system.components.get(&rollout.component) else { return system };
         let to = rollout.to.as_ref().and_then(|to| spec.revision(to));
         let (Some(to), component) = (to, &rollout.component) else { return system };
         let before = crate::act::Revision::original();
-        let replicas = rollout.gated.replicas.unwrap_or(1);
+        let replicas = replicas(&rollout.gated, beside, spec);
+        let with_baseline = has_baseline(&rollout.gated, beside);
         let all = [
-            (canary(component), Some(to)),
-            (baseline(component), against_baseline(&rollout.gated).then_some(before)),
+            (named(component, beside.word()), Some(to)),
+            (named(component, BASELINE), with_baseline.then_some(before)),
         ];
         all.into_iter().fold(system, |system, (set, revision)| match (set, revision) {
             (Some(set), Some(revision)) if !system.components.contains_key(&set) => {
@@ -47,20 +48,25 @@ pub fn with_sets(system: System, scenario: &Scenario) -> System {
     })
 }
 
-fn is_gated(rollout: &Rollout) -> bool {
-    kind::rollout(rollout.word.as_str()).is_some_and(RolloutKind::is_gated)
+/// What the set is called that what ran before is started as again.
+const BASELINE: &str = "baseline";
+
+fn beside(rollout: &Rollout) -> Option<Beside> {
+    kind::rollout(rollout.word.as_str()).and_then(RolloutKind::beside)
 }
 
-fn against_baseline(gated: &Gated) -> bool {
-    gated.against.unwrap_or_default() == Against::Baseline
+/// Beside a set with all of the traffic a baseline would get nothing.
+fn has_baseline(gated: &Gated, beside: Beside) -> bool {
+    beside == Beside::Canary && gated.against.unwrap_or_default() == Against::Baseline
 }
 
-fn canary(component: &Name) -> Option<Name> {
-    format!("{component}-canary").parse().ok()
+fn replicas(gated: &Gated, beside: Beside, spec: &Component) -> u16 {
+    let usual = if beside == Beside::Green { spec.replicas } else { 1 };
+    gated.replicas.unwrap_or(usual)
 }
 
-fn baseline(component: &Name) -> Option<Name> {
-    format!("{component}-baseline").parse().ok()
+fn named(component: &Name, word: &str) -> Option<Name> {
+    format!("{component}-{word}").parse().ok()
 }
 
 /// What a judge compares while a rollout goes on; none where it asks for no judge. Times are the first moment that is
@@ -72,10 +78,10 @@ pub(super) fn plan(
     (judged, begins, within): (Duration, Duration, Duration),
 ) -> Result<Option<CanaryPlan>, Mistake> {
     let gated = &rollout.gated;
-    if !kind.is_gated() {
-        return only_for_canaries(gated, rollout.word.as_str()).map(|()| None);
-    }
-    let sets = sets(rollout, system)?;
+    let Some(beside) = kind.beside() else {
+        return only_for_judged(gated, rollout.word.as_str()).map(|()| None);
+    };
+    let sets = sets(rollout, beside, system)?;
     if sets.gates() >= within {
         let what = format!(
             "the steps take {:?} and leave no time to promote: the rollout has {within:?}",
@@ -83,7 +89,11 @@ pub(super) fn plan(
         );
         return Err(Mistake::at("each", what).mend("write a shorter time, or make the phase longer"));
     }
-    let judge = judge(gated.harm.as_ref())?;
+    let judge = match beside {
+        Beside::Canary => judge(gated.harm.as_ref())?,
+        Beside::Green => compares_nothing(gated)?,
+    };
+    let judge = Config { guards: guards(gated.keeps.as_ref())?, ..judge };
     let least = Duration::from_secs(judge.least.baseline_seconds as u64);
     if begins.saturating_sub(judged) < least {
         let what = format!(
@@ -138,15 +148,59 @@ fn judge(harm: Option<&IndexMap<Name, Percent>>) -> Result<Config, Mistake> {
     }
 }
 
-fn only_for_canaries(gated: &Gated, word: &str) -> Result<(), Mistake> {
-    let said = [
+/// Who has all of the traffic is compared with nobody.
+fn compares_nothing(gated: &Gated) -> Result<Config, Mistake> {
+    if let Some((field, _)) = compared(gated).into_iter().find(|(_, said)| *said) {
+        let what = format!(
+            "`{field}` is for a canary; green has all of the traffic, and nothing to be compared with"
+        );
+        return Err(Mistake::of_key(field, what).mend("take it out"));
+    }
+    if gated.keeps.as_ref().is_none_or(IndexMap::is_empty) {
+        let what = "nothing is judged: what green must keep is not said";
+        return Err(Mistake::at("", what).mend("add `keeps: { errors: 0.5%, p95: 200ms }`"));
+    }
+    Ok(Config { errors: None, wrong_answers: None, latency: vec![], ..Config::default() })
+}
+
+/// Bounds that hold whatever the other arm does.
+fn guards(keeps: Option<&IndexMap<Name, String>>) -> Result<Vec<Guard>, Mistake> {
+    let guard = |(metric, bound): (&Name, &String)| {
+        let at = || format!("keeps.{metric}");
+        let wrong = |why: NotAQuantity| Mistake::at(at(), why.to_string());
+        let quantile = metric.as_str().strip_prefix('p').and_then(|number| number.parse::<u8>().ok());
+        match (metric.as_str(), quantile) {
+            ("errors", _) => {
+                let at_most = bound.parse::<Percent>().map_err(wrong)?.fraction();
+                Ok(Guard::Errors { at_most })
+            }
+            (_, Some(number @ 1..=99)) => {
+                let at_most = bound.parse::<Span>().map_err(wrong)?.get();
+                let at_most_us = u64::try_from(at_most.as_micros()).unwrap_or(u64::MAX);
+                Ok(Guard::Latency { quantile: f64::from(number) / 100.0, at_most_us })
+            }
+            _ => Err(Mistake::unknown(at(), "metric", metric.as_str(), ["errors", "p50", "p95", "p99"])),
+        }
+    };
+    keeps.into_iter().flatten().map(guard).collect()
+}
+
+/// What is said of a comparison.
+fn compared(gated: &Gated) -> [(&'static str, bool); 3] {
+    [
         ("shares", !gated.shares.is_empty()),
-        ("each", gated.each.is_some()),
-        ("replicas", gated.replicas.is_some()),
         ("against", gated.against.is_some()),
         ("harm", gated.harm.is_some()),
+    ]
+}
+
+fn only_for_judged(gated: &Gated, word: &str) -> Result<(), Mistake> {
+    let others = [
+        ("each", gated.each.is_some()),
+        ("replicas", gated.replicas.is_some()),
+        ("keeps", gated.keeps.is_some()),
     ];
-    match said.into_iter().find(|(_, said)| *said) {
+    match compared(gated).into_iter().chain(others).find(|(_, said)| *said) {
         Some((field, _)) => {
             let what = format!("`{field}` is for a canary; `{word}` splits no traffic");
             Err(Mistake::of_key(field, what).mend("take it out, or write `canary:`"))
@@ -155,10 +209,9 @@ fn only_for_canaries(gated: &Gated, word: &str) -> Result<(), Mistake> {
     }
 }
 
-fn sets(rollout: &Rollout, system: &System) -> Result<Sets, Mistake> {
+fn sets(rollout: &Rollout, beside: Beside, system: &System) -> Result<Sets, Mistake> {
     let (gated, component) = (&rollout.gated, &rollout.component);
-    let splits =
-        |spec: &crate::system::Component| spec.weighs.as_ref().is_some_and(|w| w.component == *component);
+    let splits = |spec: &Component| spec.weighs.as_ref().is_some_and(|w| w.component == *component);
     if !system.components.values().any(splits) {
         let what = format!("nothing splits the traffic of `{component}`");
         let mend = "add `weighs:` to the component in front of it in the system file";
@@ -168,28 +221,36 @@ fn sets(rollout: &Rollout, system: &System) -> Result<Sets, Mistake> {
         let what = "which version gave an answer is not known: the system file names no `arm_header`";
         return Err(Mistake::at(rollout.word.as_str(), what).mend("add `arm_header: x-replica`"));
     }
-    let each = gated.each.ok_or_else(|| Mistake::at("", "a canary has steps").mend("add `each: 30s`"))?.get();
+    let each = gated
+        .each
+        .ok_or_else(|| Mistake::at("", "how long a judge may take is not said").mend("add `each: 30s`"))?
+        .get();
     if each < Duration::from_secs(1) {
         return Err(Mistake::at("each", "no judge decides in less than a second").mend("write `each: 30s`"));
     }
-    let replicas = gated.replicas.unwrap_or(1);
+    let spec = system.components.get(component);
+    let replicas = spec.map_or(1, |spec| replicas(gated, beside, spec));
     if replicas == 0 {
-        return Err(Mistake::at("replicas", "a canary without replicas").mend("write 1 or more"));
+        return Err(Mistake::at("replicas", "a set without replicas").mend("write 1 or more"));
     }
-    let with_baseline = against_baseline(gated);
+    let with_baseline = has_baseline(gated, beside);
     let long = || {
         Mistake::at(rollout.word.as_str(), "the name is too long for one of a set")
             .mend("rename the component")
     };
-    let canary = canary(component).ok_or_else(long)?;
-    let baseline = if with_baseline { Some(baseline(component).ok_or_else(long)?) } else { None };
+    let canary = named(component, beside.word()).ok_or_else(long)?;
+    let baseline = if with_baseline { Some(named(component, BASELINE).ok_or_else(long)?) } else { None };
     for set in std::iter::once(&canary).chain(&baseline) {
         if system.components.get(set).is_some_and(|spec| spec.set.is_none()) {
             let what = format!("the system has a component `{set}`, which a set would be called");
             return Err(Mistake::at(rollout.word.as_str(), what).mend("rename the component"));
         }
     }
-    Ok(Sets { canary, baseline, replicas, shares: shares(&gated.shares, with_baseline)?, each })
+    let shares = match beside {
+        Beside::Canary => shares(&gated.shares, with_baseline)?,
+        Beside::Green => vec![Shares::WHOLE],
+    };
+    Ok(Sets { canary, baseline, replicas, shares, each })
 }
 
 fn shares(said: &[Percent], with_baseline: bool) -> Result<Vec<u16>, Mistake> {
@@ -285,6 +346,29 @@ mod tests {
         assert_eq!((canary.judge.least_seconds, canary.judge.most_seconds), (36, 40));
         assert_eq!(plan.rollouts[0].track.steps.last().unwrap().effect[0].within, Duration::from_secs(20));
         assert!(plan.needs.contains(&Ability::Weigh));
+    }
+
+    #[test]
+    fn green_is_as_large_as_the_component_gets_everything_and_is_compared_with_nobody() {
+        let good = "blue-green: web, to: v2, at: canary, each: 40s, keeps: { errors: 0.5%, p95: 200ms }";
+        let (plan, system) = planned(SYSTEM, good).unwrap();
+        let names: Vec<&str> = system.components.keys().map(|name| name.as_str()).collect();
+        assert_eq!(names, ["web", "web-green", "front"]);
+        let canary = plan.rollouts[0].canary.as_ref().unwrap();
+        assert_eq!((canary.sets.replicas, canary.sets.shares.as_slice()), (3, [10_000].as_slice()));
+        assert!(canary.judge.errors.is_none() && canary.judge.guards.len() == 2);
+        for (line, expected) in [
+            ("blue-green: web, to: v2, at: canary, each: 40s", "add `keeps:"),
+            ("blue-green: web, to: v2, at: canary, each: 40s, keeps: { p95: 5% }", "x.yml:5:"),
+            ("blue-green: web, to: v2, at: canary, each: 40s, keeps: { p950: 5ms }", "unknown metric"),
+            (
+                "blue-green: web, to: v2, at: canary, each: 40s, keeps: { p95: 5ms }, shares: [5%]",
+                "`shares` is for a canary",
+            ),
+        ] {
+            let told = told(line);
+            assert!(told.contains(expected), "{line}: {told}");
+        }
     }
 
     #[test]

@@ -19,7 +19,7 @@ use crate::{
 /// A rollout.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rollout {
-    /// The word: `update`, `rollback`, `canary`.
+    /// The word: `update`, `rollback`, ...
     pub word: Name,
     /// The component.
     pub component: Name,
@@ -29,7 +29,7 @@ pub struct Rollout {
     pub at: Moment,
     /// How long it may take; what is left of its phase unless said.
     pub within: Option<Span>,
-    /// What only a canary is told.
+    /// What only one with a judge is told.
     pub gated: Gated,
 }
 
@@ -46,6 +46,8 @@ pub struct Gated {
     pub against: Option<Against>,
     /// What is judged, and which effect would be harm.
     pub harm: Option<IndexMap<Name, Percent>>,
+    /// What it must keep, whatever the other does: a share of errors, a latency by quantile.
+    pub keeps: Option<IndexMap<Name, String>>,
 }
 
 /// What a canary is compared with.
@@ -69,13 +71,14 @@ enum Field {
     Replicas,
     Against,
     Harm,
+    Keeps,
     Word(Name),
 }
 
 /// All fields, for the answer to an unknown one.
 static FIELDS: LazyLock<Vec<&'static str>> =
     LazyLock::new(|| ROLLOUTS.iter().map(|kind| kind.about().word).chain(OTHERS).collect());
-const OTHERS: [&str; 8] = ["to", "at", "within", "shares", "each", "replicas", "against", "harm"];
+const OTHERS: [&str; 9] = ["to", "at", "within", "shares", "each", "replicas", "against", "harm", "keeps"];
 
 impl<'de> Deserialize<'de> for Field {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
@@ -89,6 +92,7 @@ impl<'de> Deserialize<'de> for Field {
             "replicas" => Ok(Field::Replicas),
             "against" => Ok(Field::Against),
             "harm" => Ok(Field::Harm),
+            "keeps" => Ok(Field::Keeps),
             word if FIELDS.contains(&word) => word.parse().map(Field::Word).map_err(de::Error::custom),
             other => Err(de::Error::unknown_field(other, &FIELDS)),
         }
@@ -122,6 +126,7 @@ impl<'de> Visitor<'de> for RolloutVisitor {
                 (Field::Each, _) => gated.each = Some(from.next_value()?),
                 (Field::Replicas, _) => gated.replicas = Some(from.next_value()?),
                 (Field::Harm, _) => gated.harm = Some(from.next_value()?),
+                (Field::Keeps, _) => gated.keeps = Some(from.next_value()?),
                 (Field::Against, _) => gated.against = Some(from.next_value()?),
                 (Field::Word(word), None) => said = Some((word, from.next_value()?)),
                 (Field::Word(word), Some((first, _))) => {
@@ -167,7 +172,7 @@ mod tests {
     #[test]
     fn a_wrong_rollout_is_told_with_place_and_mend() {
         insta::assert_snapshot!(read("updat: service\nat: update\n").unwrap_err(), @"x.yml:1:1: unknown field `updat`; did you mean `update`?");
-        insta::assert_snapshot!(read("to: v2\nat: update\n").unwrap_err(), @"x.yml:1:1: the rollout has no kind; add one of `update: COMPONENT`, `rollback: COMPONENT`, `canary: COMPONENT`");
+        insta::assert_snapshot!(read("to: v2\nat: update\n").unwrap_err(), @"x.yml:1:1: the rollout has no kind; add one of `update: COMPONENT`, `rollback: COMPONENT`, `canary: COMPONENT`, `blue-green: COMPONENT`");
         insta::assert_snapshot!(read("update: a\nrollback: a\nat: update\n").unwrap_err(), @"x.yml:1:1: one rollout is both `update` and `rollback`; write one item of the list for each");
         insta::assert_snapshot!(read("update: service\nto: v2\n").unwrap_err(), @"x.yml:1:1: the field `at` is missing; add `at: ...`");
         insta::assert_snapshot!(read("update: service\nto: v2\nat: update\nwithin: 5\n").unwrap_err(), @r#"x.yml:4:9: "5" is no duration: the unit is missing; write it like "250ms", "5s" or "2m""#);

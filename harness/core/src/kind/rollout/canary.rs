@@ -9,7 +9,7 @@ use std::time::Duration;
 use schemars::{Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
-use super::{About, Rolled, RolloutKind, update};
+use super::{About, Beside, Rolled, RolloutKind, update};
 use crate::{
     act::{Act, Place, Revision, Unit},
     kind::{Sets, rollout},
@@ -28,11 +28,7 @@ static ABOUT: About = About {
     word: "canary",
     summary: "gives a few replicas of another revision a growing share of the traffic while a judge compares them with a baseline",
     example: "canary: service\nto: v2\nat: canary + 1s\nshares: [5%, 25%]\neach: 30s\n",
-    schema: |about, generator| {
-        let mut more = Map::from_iter(more());
-        more.insert("each".into(), generator.subschema_for::<Span>().into());
-        gated(about, generator, more)
-    },
+    schema: |about, generator| gated(about, generator, Map::from_iter(more()), &["shares", "each"]),
 };
 
 /// How long replicas may take to be gone once they are told to end.
@@ -53,28 +49,33 @@ impl RolloutKind for Canary {
         past.push(revision);
     }
 
-    fn is_gated(&self) -> bool {
-        true
+    fn beside(&self) -> Option<Beside> {
+        Some(Beside::Canary)
     }
 
     fn track(&self, said: &Rolled<'_>, revision: &Revision) -> Track {
-        let Some(sets) = said.sets else { return said.track(&ABOUT, revision) };
-        let name = Name::numbered(ABOUT.word, said.number);
-        let mut steps = vec![start(said, sets, StepId::new(&name, 1))];
-        for (share, number) in sets.shares.iter().zip(2..) {
-            steps.push(weigh(said, sets, *share, StepId::new(&name, number)));
-        }
-        // What is kept comes last: its own track takes the rest back once it is done.
-        let promote = said.track(&ABOUT, revision).steps.into_iter().map(|step| Step {
-            id: StepId::new(&name, steps.len() + 1),
-            title: format!("promote {} to {}", said.component, revision.name),
-            begin: Begin::Then,
-            ..step
-        });
-        let promote: Vec<Step> = promote.collect();
-        steps.extend(promote);
-        Track { name, steps }
+        track(&ABOUT, said, revision)
     }
+}
+
+/// The sets start, get their shares step by step, and the component is rolled out in the end.
+pub(super) fn track(about: &About, said: &Rolled<'_>, revision: &Revision) -> Track {
+    let Some(sets) = said.sets else { return said.track(about, revision) };
+    let name = Name::numbered(about.word, said.number);
+    let mut steps = vec![start(said, sets, StepId::new(&name, 1))];
+    for (share, number) in sets.shares.iter().zip(2..) {
+        steps.push(weigh(said, sets, *share, StepId::new(&name, number)));
+    }
+    // What is kept comes last: its own track takes the rest back once it is done.
+    let promote = said.track(about, revision).steps.into_iter().map(|step| Step {
+        id: StepId::new(&name, steps.len() + 1),
+        title: format!("promote {} to {}", said.component, revision.name),
+        begin: Begin::Then,
+        ..step
+    });
+    let promote: Vec<Step> = promote.collect();
+    steps.extend(promote);
+    Track { name, steps }
 }
 
 fn start(said: &Rolled<'_>, sets: &Sets, id: StepId) -> Step {
@@ -131,10 +132,6 @@ fn more() -> Vec<(String, Value)> {
                 "description": "what is judged, and the effect that must be excluded: points of a share, or how much slower" }),
         ),
         (
-            "replicas".to_owned(),
-            json!({ "type": "integer", "minimum": 1, "description": "replicas of the canary; 1 unless said" }),
-        ),
-        (
             "against".to_owned(),
             json!({ "enum": ["baseline", "stable"],
                 "description": "what it is compared with: a fresh baseline of equal size and age (unless said), or the replicas that ran before" }),
@@ -142,14 +139,28 @@ fn more() -> Vec<(String, Value)> {
     ]
 }
 
-fn gated(about: &About, generator: &mut SchemaGenerator, more: Map<String, Value>) -> Schema {
+/// The schema of a rollout with a judge: with `each`, `replicas`, `keeps` and these fields, some of which are required.
+pub(super) fn gated(
+    about: &About,
+    generator: &mut SchemaGenerator,
+    mut more: Map<String, Value>,
+    required_more: &[&str],
+) -> Schema {
+    let keeps = json!({ "type": "object", "minProperties": 1, "additionalProperties": { "type": "string" },
+        "propertyNames": { "pattern": "^(errors|p[0-9]{2})$" },
+        "description": "what it must keep, whatever the other does: `errors: 0.5%`, `p95: 200ms`" });
+    let replicas = json!({ "type": "integer", "minimum": 1,
+        "description": "how many replicas it has: a canary 1 unless said, green as many as the component" });
+    more.insert("each".into(), generator.subschema_for::<Span>().into());
+    more.extend([("keeps".to_owned(), keeps), ("replicas".to_owned(), replicas)]);
     let mut schema = rollout::item(about, generator, &[("to", json!("one of the component's `revisions`"))]);
     let object = schema.ensure_object();
     if let Some(Value::Object(fields)) = object.get_mut("properties") {
         fields.extend(more);
     }
     if let Some(Value::Array(required)) = object.get_mut("required") {
-        required.extend(["shares", "each"].map(Value::from));
+        let more = required_more.iter().copied().map(Value::from);
+        required.extend(more);
     }
     schema
 }

@@ -23,6 +23,7 @@ use crate::{
     yaml::Mistake,
 };
 
+pub mod blue_green;
 pub mod canary;
 pub mod rollback;
 pub mod update;
@@ -33,9 +34,9 @@ pub trait RolloutKind: Sync {
     fn about(&self) -> &'static About;
     /// The revision that it rolls out. A mistake's path is that of the field within the item.
     fn revision(&self, said: &Rolled<'_>) -> Result<Revision, Mistake>;
-    /// Whether a judge is asked while it goes on.
-    fn is_gated(&self) -> bool {
-        false
+    /// What it runs beside the component while a judge is asked; none: no judge is asked.
+    fn beside(&self) -> Option<Beside> {
+        None
     }
     /// The steps that it stands for.
     fn track(&self, said: &Rolled<'_>, revision: &Revision) -> Track {
@@ -43,6 +44,25 @@ pub trait RolloutKind: Sync {
     }
     /// What runs in the end and what stood before it, oldest first, once it is done.
     fn after(&self, past: &mut Vec<Revision>, revision: Revision);
+}
+
+/// What runs beside a component while a judge is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Beside {
+    /// A few replicas, with a share of the traffic that grows.
+    Canary,
+    /// As many as the component has, with all of the traffic at once.
+    Green,
+}
+
+impl Beside {
+    /// What its set is called behind the component's name.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Canary => "canary",
+            Self::Green => "green",
+        }
+    }
 }
 
 /// A rollout with all names resolved.
@@ -173,7 +193,7 @@ pub(super) mod tests {
         let past: Vec<Revision> =
             past.iter().map(|name| spec.revision(&name.parse().unwrap()).unwrap()).collect();
         let to = to.map(|name| name.parse().unwrap());
-        let sets = kind.is_gated().then(|| Sets {
+        let sets = kind.beside().map(|_| Sets {
             canary: "web-canary".parse().unwrap(),
             baseline: Some("web-baseline".parse().unwrap()),
             replicas: 1,
