@@ -173,6 +173,8 @@ pub enum Ability {
     Weigh,
     /// Run programs at the place of a replica.
     Exec,
+    /// What a replica is configured by lies in its own directory (`HOME`), and a start takes it from there.
+    Files,
 }
 
 impl Revision {

@@ -3,7 +3,7 @@
 use std::{
     io::{self, Write},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU32, Ordering},
     },
 };
@@ -32,18 +32,24 @@ use crate::artefacts::Pipes;
 const PIPE: usize = 256 << 10;
 
 /// Runs programs at one place, for one step.
+#[derive(Clone)]
 pub(super) struct TargetPrograms {
     world: World,
     pipes: Arc<Pipes>,
     at: Place,
     step: StepId,
-    count: AtomicU32,
+    count: Arc<AtomicU32>,
 }
 
 impl TargetPrograms {
     pub(super) fn new(world: &World, pipes: &Arc<Pipes>, at: Place, step: &StepId) -> Self {
         let (world, pipes, step) = (world.clone(), pipes.clone(), step.clone());
-        Self { world, pipes, at, step, count: AtomicU32::new(1) }
+        Self { world, pipes, at, step, count: Arc::new(AtomicU32::new(1)) }
+    }
+
+    /// The same step's programs, at another place.
+    pub(super) fn at(&self, place: &Place) -> Self {
+        Self { at: place.clone(), ..self.clone() }
     }
 
     async fn run_there(&self, call: &Call, stdin: Input<'_>, stdout: Output<'_>) -> Result<Ended, Error> {
@@ -55,8 +61,8 @@ impl TargetPrograms {
         let id = StepId(format!("{}.{number}", self.step));
         let pipe = |end: &'static str| Artefact(Name::numbered(end, number as usize));
         let (reads, writes, complains) = (pipe("pipe-in"), pipe("pipe-out"), pipe("pipe-err"));
-        let complaints = Arc::<Mutex<Vec<u8>>>::default();
-        self.pipes.writes(&complains, Box::new(Complaints(complaints.clone())));
+        let complaints = Said::default();
+        self.pipes.writes(&complains, Box::new(complaints.clone()));
         let fed = stdin.map(|from| {
             let (to, far) = duplex(PIPE);
             self.pipes.reads(&reads, Box::new(SyncIoBridge::new(far)));
@@ -94,11 +100,10 @@ impl TargetPrograms {
         };
         let (entered, fed, drained) = tokio::join!(run, feed(fed), drain(drained));
         let told = |error: io::Error| Error::at(&call.program, error, "look at the disk and the log");
-        let said = complaints.lock().unwrap_or_else(PoisonError::into_inner).clone();
         match entered {
             Ok(()) => {
                 fed.and(drained).map_err(told)?;
-                Ok(Ended { status: Some(0), stderr: String::from_utf8_lossy(&said).into_owned() })
+                Ok(Ended { status: Some(0), stderr: complaints.text() })
             }
             Err(NotEntered::Act(Trouble::Exited { code, said, .. })) => {
                 Ok(Ended { status: Some(code), stderr: said })
@@ -178,12 +183,23 @@ impl Keep for Outlet {
     }
 }
 
-/// What a program complained of.
-struct Complaints(Arc<Mutex<Vec<u8>>>);
+/// What a program said, for one who waits for it.
+#[derive(Clone, Default)]
+pub(super) struct Said(Arc<Mutex<Vec<u8>>>);
 
-impl Write for Complaints {
+impl Said {
+    pub(super) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.bytes()).into_owned()
+    }
+
+    fn bytes(&self) -> MutexGuard<'_, Vec<u8>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Write for Said {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        self.bytes().extend_from_slice(bytes);
         Ok(bytes.len())
     }
 
@@ -192,7 +208,7 @@ impl Write for Complaints {
     }
 }
 
-impl Keep for Complaints {
+impl Keep for Said {
     fn keep(self: Box<Self>) -> Result<(), Trouble> {
         Ok(())
     }

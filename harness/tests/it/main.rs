@@ -9,6 +9,7 @@ mod cli;
 mod conformance;
 mod crash;
 mod database;
+mod drill;
 mod ground;
 mod ingress;
 mod journal;

@@ -76,6 +76,17 @@ pub enum What {
         /// What it is, in words: form, size, time.
         what: String,
     },
+    /// A spoilt backup was offered to be restored.
+    Offered {
+        /// The step that offered it.
+        step: StepId,
+        /// The backup, and how it was spoilt: `logical backup, truncated`.
+        what: String,
+        /// The reason for which it must be refused.
+        expected: String,
+        /// The reasons for which it was refused; none: it was accepted.
+        refused: Option<String>,
+    },
     /// A judge was asked whether a rollout may go on, and decided.
     Gate {
         /// The step that waited for it.

@@ -1,7 +1,8 @@
 //! `drill`: what was lost, for how long, and that nothing else was. Clients' own records say it: no server's clock is asked.
 //!
 //! - Every write that was acknowledged before the backup began is found by the audit; every acknowledged write that is not found
-//!   was acknowledged after that, and sent before the data were destroyed.
+//!   was acknowledged after that, and before the restore had ended. Where the log reaches to the destruction only what was
+//!   acknowledged after that may be missing, and where the component keeps no records nothing.
 //! - RPO: from the acknowledgement of the oldest write that is missing to the destruction; their number, and how old the newest
 //!   of them was, are told besides.
 //! - RTO: from the beginning of the destruction to the end of the first right answer of a request that was sent when it was
@@ -17,7 +18,7 @@ use crate::{
         register::{Register, Wrong},
         show,
     },
-    kind::Stage,
+    kind::{Loses, Stage},
     plan::{DrillPlan, Measure, Objective, Plan},
     step::StepId,
 };
@@ -47,22 +48,104 @@ struct Course {
     plan: DrillPlan,
     entering: BTreeMap<StepId, u64>,
     entered: BTreeMap<StepId, u64>,
+    healed: BTreeMap<StepId, u64>,
     failed: Option<String>,
-    kept: Option<String>,
+    kept: Vec<String>,
+    /// Spoilt backups that were refused for the right reason, and what became of the others.
+    refused: u64,
+    accepted: Vec<String>,
 }
 
 /// What was measured.
 struct Measured {
-    backup_us: u64,
-    destroyed_us: u64,
+    spans: Spans,
     /// When writes that are missing were acknowledged, oldest first.
     missing_us: Vec<u64>,
     /// Acknowledged between the end of the backup and the destruction.
     after: u64,
     /// Writes that the backup should have held, and whatever else is wrong.
     unexplained: Vec<String>,
+    /// Reads that found nothing while the data were gone.
+    seen_gone: u64,
     answer_us: Option<u64>,
     whole_us: Option<u64>,
+}
+
+/// When writes may be lost, and when data were gone.
+#[derive(Debug, Clone, Copy)]
+struct Spans {
+    /// From when on an acknowledged write may be missing; none: never.
+    may_lose: Option<u64>,
+    backup_us: u64,
+    backed_up_us: u64,
+    destroyed_us: u64,
+    /// From when on a right answer proves that something was restored.
+    gone_us: u64,
+    restored_us: u64,
+}
+
+/// What is missing.
+#[derive(Debug, Default)]
+struct Lost<'a> {
+    keys: BTreeSet<&'a str>,
+    /// When they were acknowledged, oldest first.
+    missing_us: Vec<u64>,
+    unexplained: Vec<String>,
+    seen_gone: u64,
+}
+
+impl Spans {
+    /// What is missing because of this drill; of what others may lose they tell.
+    fn lost<'a>(self, register: &'a Register, others: &[Self]) -> Lost<'a> {
+        let mut lost = Lost::default();
+        let anothers = |at: u64| others.iter().any(|other| other.allows(at));
+        for (key, wrong) in register.wrong() {
+            match (&wrong, register.acknowledged_us(key)) {
+                // Looked at below, with their times.
+                (Wrong::MissedByRead, _) => {}
+                // A write in flight may be acknowledged while the data go; what came after the restore must be there.
+                (Wrong::Lost, Some(at)) if self.allows(at) => {
+                    lost.missing_us.push(at);
+                    lost.keys.insert(key);
+                }
+                (Wrong::Lost, Some(at)) if anothers(at) => _ = lost.keys.insert(key),
+                (Wrong::Lost, Some(at)) => {
+                    lost.unexplained.push(format!("{key} {}, and is lost", self.when(at)))
+                }
+                (wrong, _) => lost.unexplained.push(format!("{key}: {wrong:?}")),
+            }
+        }
+        for (key, sent, done) in register.missed() {
+            let gone = |spans: &Self| sent <= spans.restored_us && done >= spans.destroyed_us;
+            if gone(&self) {
+                lost.seen_gone += 1;
+            } else if !lost.keys.contains(key) && !others.iter().any(gone) {
+                // After the restore a reader of what is lost is told the truth.
+                lost.unexplained.push(format!("{key}: {:?}", Wrong::MissedByRead));
+            }
+        }
+        lost.missing_us.sort_unstable();
+        lost
+    }
+
+    fn allows(self, at: u64) -> bool {
+        self.may_lose.is_some_and(|from| (from..=self.restored_us).contains(&at))
+    }
+
+    /// When a write was acknowledged that must not be missing.
+    fn when(self, at: u64) -> String {
+        match self.may_lose {
+            _ if at > self.restored_us => "was acknowledged after the restore".to_owned(),
+            Some(from) => {
+                let what = if from == self.destroyed_us { "destruction" } else { "backup" };
+                format!(
+                    "was acknowledged {} before the {what} began",
+                    show::time(from.saturating_sub(at) as f64)
+                )
+            }
+            None => "was acknowledged".to_owned(),
+        }
+    }
 }
 
 impl Drills {
@@ -71,8 +154,11 @@ impl Drills {
             plan: plan.clone(),
             entering: BTreeMap::new(),
             entered: BTreeMap::new(),
+            healed: BTreeMap::new(),
             failed: None,
-            kept: None,
+            kept: vec![],
+            refused: 0,
+            accepted: vec![],
         };
         let of = |objective: &&Objective| matches!(objective.measure, Measure::Rpo | Measure::Rto);
         Self {
@@ -118,75 +204,107 @@ impl Course {
             What::Trouble { kind: TroubleKind::Drill, step: Some(step), why } if mine(step) => {
                 self.failed.get_or_insert(why.clone());
             }
-            What::Kept { step, what, .. } if mine(step) => self.kept = Some(what.clone()),
+            What::Healed { step } if mine(step) => _ = self.healed.entry(step.clone()).or_insert(at_us),
+            What::Kept { step, what, .. } if mine(step) => self.kept.push(what.clone()),
+            What::Offered { step, what, expected, refused } if mine(step) => match refused {
+                Some(why) if why == expected => self.refused += 1,
+                Some(why) => self.accepted.push(format!("{what} was refused as {why}, not as {expected}")),
+                None => self.accepted.push(format!("{what} was accepted")),
+            },
             _ => {}
         }
     }
 
     fn at(&self, times: &BTreeMap<StepId, u64>, stage: Stage) -> Option<u64> {
-        times.get(&stage.of(&self.plan.track.name)).copied()
+        times.get(&self.plan.step(stage)?.id).copied()
     }
 
     /// None: it did not come to its end.
+    fn spans(&self) -> Option<Spans> {
+        let ends = [Stage::Destroy, Stage::Stop];
+        let destroyed_us = ends.iter().filter_map(|stage| self.at(&self.entering, *stage)).min()?;
+        let stopped_us = self.at(&self.entered, Stage::Stop).unwrap_or(0);
+        let gone_us = self.at(&self.entered, Stage::Destroy)?.max(stopped_us);
+        // What was stopped is restored once it runs again.
+        let restored_us = match self.plan.step(Stage::Stop) {
+            Some(_) => self.at(&self.healed, Stage::Stop)?,
+            None => self.at(&self.entered, Stage::Restore)?,
+        };
+        let backup = self.at(&self.entering, Stage::Backup).zip(self.at(&self.entered, Stage::Backup));
+        let (backup_us, backed_up_us) = match backup {
+            Some(backup) => backup,
+            None => (destroyed_us, self.at(&self.entering, Stage::Write)?),
+        };
+        let may_lose = match self.plan.loses {
+            Loses::SinceBackup => Some(backup_us),
+            Loses::SinceDestruction => Some(destroyed_us),
+            Loses::Nothing => None,
+        };
+        Some(Spans { may_lose, backup_us, backed_up_us, destroyed_us, gone_us, restored_us })
+    }
+
     fn measured(&self, all: &Drills) -> Option<Measured> {
-        let backup_us = self.at(&self.entering, Stage::Backup)?;
-        let backed_up_us = self.at(&self.entered, Stage::Backup)?;
-        let destroyed_us = self.at(&self.entering, Stage::Destroy)?;
-        let gone_us = self.at(&self.entered, Stage::Destroy)?;
-        let restored_us = self.at(&self.entered, Stage::Restore)?;
-        let mut missing_us: Vec<u64> = vec![];
-        let mut missing = BTreeSet::new();
-        let mut unexplained = vec![];
-        for (key, wrong) in all.register.wrong() {
-            let acknowledged = all.register.acknowledged_us(key);
-            match (&wrong, acknowledged) {
-                // A write in flight may be acknowledged while the database goes; what came after the restore must be there.
-                (Wrong::Lost, Some(at)) if (backup_us..=restored_us).contains(&at) => {
-                    missing_us.push(at);
-                    missing.insert(key);
-                }
-                // After the restore a reader is told the truth: it is gone.
-                (Wrong::MissedByRead, Some(at)) if (backup_us..=restored_us).contains(&at) => {}
-                (Wrong::Lost, Some(at)) if at > restored_us => {
-                    unexplained.push(format!("{key} was acknowledged after the restore, and is lost"));
-                }
-                (Wrong::Lost, Some(at)) => {
-                    let before = show::time((backup_us - at) as f64);
-                    unexplained.push(format!(
-                        "{key} was acknowledged {before} before the backup began, and is lost"
-                    ));
-                }
-                (wrong, _) => unexplained.push(format!("{key}: {wrong:?}")),
-            }
-        }
-        missing_us.sort_unstable();
-        let between = |at: &u64| (backed_up_us..destroyed_us).contains(at);
+        let spans = self.spans()?;
+        let others = all.drills.iter().filter(|other| other.plan.track.name != self.plan.track.name);
+        let others: Vec<Spans> = others.filter_map(Course::spans).collect();
+        let lost = spans.lost(&all.register, &others);
+        let between = |at: &u64| (spans.backed_up_us..spans.destroyed_us).contains(at);
         let after = all.register.acknowledgements().filter(between).count() as u64;
-        let answers = all.right.iter().filter(|(sent, _)| *sent >= gone_us);
+        let answers = all.right.iter().filter(|(sent, _)| *sent >= spans.gone_us);
         let answer_us = answers.map(|(_, done)| *done).min();
+        // What another drill breaks later is that one's.
+        let next = others.iter().map(|other| other.destroyed_us).filter(|at| *at > spans.destroyed_us).min();
+        let own = spans.destroyed_us..next.unwrap_or(u64::MAX);
         let failures =
-            all.wrong.iter().filter(|(sent, _, key)| *sent >= destroyed_us && !missing.contains(&**key));
+            all.wrong.iter().filter(|(sent, _, key)| own.contains(sent) && !lost.keys.contains(&**key));
         let whole_us = failures.map(|(_, done, _)| *done).max();
-        Some(Measured { backup_us, destroyed_us, missing_us, after, unexplained, answer_us, whole_us })
+        let Lost { unexplained, seen_gone, missing_us, .. } = lost;
+        Some(Measured { spans, missing_us, after, unexplained, seen_gone, answer_us, whole_us })
     }
 
     fn whole(&self, measured: Option<&Measured>, all: &Drills) -> Finding {
         let unseen = if all.interrupted { State::Unknown } else { State::Invalid };
-        let kept = self.kept.as_ref().map(|kept| format!("; {kept}")).unwrap_or_default();
+        let kept: String = self.kept.iter().map(|kept| format!("; {kept}")).collect();
         let (state, said, samples, why) = match (&self.failed, measured) {
             (Some(why), _) => (State::Missed, "not restored".to_owned(), 1, why.clone()),
+            (None, _) if self.plan.step(Stage::Refuse).is_some() => self.refusals(unseen),
             (None, None) => (unseen, "nothing".to_owned(), 0, "it did not come to its end".to_owned()),
             (None, Some(measured)) => self.judged(measured, all),
         };
         Finding {
             judge: KIND.name.into(),
-            what: "drill restores all but the newest writes".into(),
+            what: self.what().into(),
             at: Some(self.plan.title.clone()),
             state,
             measured: said,
             samples,
             detail: format!("{}: {why}{kept}", self.plan.title),
         }
+    }
+
+    fn what(&self) -> &'static str {
+        match self.plan.loses {
+            _ if self.plan.step(Stage::Refuse).is_some() => "drill refuses every spoilt backup",
+            Loses::SinceBackup => "drill restores all but the newest writes",
+            Loses::SinceDestruction => "drill restores all that came before the destruction",
+            Loses::Nothing => "drill loses no write",
+        }
+    }
+
+    /// A drill that destroys nothing: every backup that was offered is refused for the right reason.
+    fn refusals(&self, unseen: State) -> (State, String, u64, String) {
+        let offered = self.refused + self.accepted.len() as u64;
+        let said = format!("{} of {} refused", self.refused, show::count(offered, "spoilt backup"));
+        let ended = self.at(&self.entered, Stage::Refuse).is_some();
+        let (state, why) = match self.accepted.as_slice() {
+            [] if !ended || offered == 0 => (unseen, "it did not come to its end".to_owned()),
+            [] => (
+                State::Met,
+                "each for the right reason, when it was verified and when it was restored".to_owned(),
+            ),
+            accepted => (State::Missed, show::examples(accepted.to_vec(), 5)),
+        };
+        (state, said, offered, why)
     }
 
     fn judged(&self, measured: &Measured, all: &Drills) -> (State, String, u64, String) {
@@ -200,7 +318,9 @@ impl Course {
             (State::Missed, "after the restore no request on a record had a right answer".to_owned())
         } else if unaudited > 0 {
             (State::Unknown, format!("{unaudited} acknowledged writes were not audited"))
-        } else if lost < measured.after {
+        } else if self.plan.loses == Loses::SinceDestruction && lost + measured.seen_gone == 0 {
+            (State::Invalid, "nobody saw that anything was gone: nothing was destroyed".to_owned())
+        } else if self.plan.loses == Loses::SinceBackup && lost < measured.after {
             let why = format!(
                 "{} acknowledged after the backup, and only {lost} are lost: what was destroyed did not hold them",
                 show::count(measured.after, "write was")
@@ -209,11 +329,12 @@ impl Course {
         } else if measured.after < self.plan.lose {
             (State::Unknown, format!("only {} writes were acknowledged after the backup", measured.after))
         } else {
-            let why = format!(
-                "{} acknowledged after the backup ended; all that is lost came after it began",
-                measured.after
-            );
-            (State::Met, why)
+            let rest = match self.plan.loses {
+                Loses::SinceBackup => "all that is lost came after it began",
+                Loses::SinceDestruction => "all that is lost came after the destruction began",
+                Loses::Nothing => "none is lost",
+            };
+            (State::Met, format!("{} acknowledged after the backup ended; {rest}", measured.after))
         };
         (state, said, known, why)
     }
@@ -227,15 +348,15 @@ impl Course {
             Measure::Rpo => {
                 let (Some(oldest), Some(newest)) = (measured.missing_us.first(), measured.missing_us.last())
                 else {
-                    return Finding { detail: "nothing is lost: nothing to measure".into(), ..open };
+                    return nothing_lost(self.plan.loses, open, objective);
                 };
-                let age = |at: &u64| measured.destroyed_us.saturating_sub(*at);
+                let age = |at: &u64| measured.spans.destroyed_us.saturating_sub(*at);
                 let count = show::count(measured.missing_us.len() as u64, "write");
                 let detail = format!(
                     "{count} lost; the oldest was acknowledged {} before the destruction, the newest {}; the backup began {} before it",
                     span(age(oldest)),
                     span(age(newest)),
-                    span(measured.destroyed_us.saturating_sub(measured.backup_us)),
+                    span(measured.spans.destroyed_us.saturating_sub(measured.spans.backup_us)),
                 );
                 (age(oldest), format!("{} ({count})", span(age(oldest))), detail)
             }
@@ -244,9 +365,12 @@ impl Course {
                     let detail = "no right answer came after the destruction".to_owned();
                     return Finding { state: State::Missed, detail, samples: 1, ..open };
                 };
-                let took = answer.saturating_sub(measured.destroyed_us);
-                let whole =
-                    measured.whole_us.unwrap_or(answer).max(answer).saturating_sub(measured.destroyed_us);
+                let took = answer.saturating_sub(measured.spans.destroyed_us);
+                let whole = measured
+                    .whole_us
+                    .unwrap_or(answer)
+                    .max(answer)
+                    .saturating_sub(measured.spans.destroyed_us);
                 let detail = format!(
                     "first right answer on a record after {}, full service after {}",
                     span(took),
@@ -260,6 +384,17 @@ impl Course {
         let holds = objective.comparison.holds(value as f64, objective.bound);
         bound::close(finding, objective, holds)
     }
+}
+
+/// Where the newest writes cannot but be lost, none that is lost is no measurement.
+fn nothing_lost(loses: Loses, open: Finding, objective: &Objective) -> Finding {
+    if loses == Loses::SinceBackup {
+        return Finding { detail: "nothing is lost: nothing to measure".into(), ..open };
+    }
+    let detail = "no acknowledged write is missing".to_owned();
+    let finding = Finding { measured: "0 s (0 writes)".into(), samples: 1, detail, ..open };
+    let holds = objective.comparison.holds(0.0, objective.bound);
+    bound::close(finding, objective, holds)
 }
 
 impl Judge for Drills {
@@ -276,9 +411,9 @@ impl Judge for Drills {
         for drill in &self.drills {
             let measured = drill.measured(self);
             findings.push(drill.whole(measured.as_ref(), self));
-            findings.extend(
-                self.objectives.iter().map(|objective| drill.objective(objective, measured.as_ref())),
-            );
+            // Nothing to measure where nothing is destroyed.
+            let asked = self.objectives.iter().filter(|_| drill.plan.step(Stage::Destroy).is_some());
+            findings.extend(asked.map(|objective| drill.objective(objective, measured.as_ref())));
         }
         findings
     }
@@ -299,34 +434,46 @@ mod tests {
     };
 
     fn planned() -> Plan {
+        of("logical: store", "rpo < 5s, rto < 20s")
+    }
+
+    fn of(drill: &str, objectives: &str) -> Plan {
         let system = "format: 1\nname: x\ncomponents:\n  store: { ports: [sql], ready: { postgres: { port: sql, user: u, database: d } } }\n\
                       endpoint: { component: store, port: sql }\n\
                       behaviours: { put: { steps: [{ method: PUT, path: '/{{uuid}}', mark: { write: { key: '{{uuid}}', value: v } } }] } }\n\
                       audit: { path: '/{{key}}', found: { list: /items, value: /v } }\n";
-        let text = "hypothesis: h\nsystem: s.yml\nphases: { drill: 100s }\ndrills: [{ logical: store, at: drill + 10s, lose: 3 }]\n\
-                    may-lose: [store]\nload: [{ behaviour: put, arrivals: { constant: 10/s } }]\nobjectives: [rpo < 5s, rto < 20s]\n";
+        let lose = if drill.starts_with("refusals") { "" } else { "may-lose: [store]\n" };
+        let text = format!(
+            "hypothesis: h\nsystem: s.yml\nphases: {{ drill: 100s }}\ndrills: [{{ {drill}, at: drill + 10s, lose: 3 }}]\n\
+             {lose}load: [{{ behaviour: put, arrivals: {{ constant: 10/s }} }}]\nobjectives: [{objectives}]\n"
+        );
         let system = system::read(system).unwrap();
-        let abilities = BTreeSet::from([Ability::Start, Ability::Exec]);
+        let abilities = BTreeSet::from([Ability::Start, Ability::Exec, Ability::Files]);
         let known = Known { system: &system, target: "any", abilities, slack: Duration::ZERO };
-        plan("x", &scenario::read(text).unwrap(), &known).unwrap()
+        plan("x", &scenario::read(&text).unwrap(), &known).unwrap()
     }
 
-    /// The backup from 10 to 12, the destruction from 16 to 17, the restore to 20.
-    fn events() -> Vec<Event> {
-        let track = "logical-1".parse().unwrap();
-        let times = [
-            (Stage::Backup, 10, 12),
-            (Stage::Write, 12, 16),
-            (Stage::Destroy, 16, 17),
-            (Stage::Restore, 17, 20),
-        ];
+    /// The backup from 10 to 12, the destruction from 16 to 17, the restore to 20; what was stopped runs again then.
+    fn events_of(plan: &Plan) -> Vec<Event> {
         let at = |second: u64, what| Event { at_us: 5_000_000 + second * 1_000_000, what };
         let mut all = vec![at(0, What::LoadBegan)];
-        for (stage, from, to) in times {
-            all.push(at(from, What::Entering { step: stage.of(&track), acts: vec![] }));
-            all.push(at(to, What::Entered { step: stage.of(&track) }));
+        for (stage, step) in plan.drills[0].steps() {
+            let (from, to) = match stage {
+                Stage::Hold => (9, 10),
+                Stage::Backup => (10, 12),
+                Stage::Write => (12, 16),
+                Stage::Destroy | Stage::Stop => (16, 17),
+                Stage::Extend | Stage::Refuse | Stage::Restore => (17, 20),
+            };
+            all.push(at(from, What::Entering { step: step.id.clone(), acts: vec![] }));
+            all.push(at(to, What::Entered { step: step.id.clone() }));
+            all.push(at(20, What::Healed { step: step.id.clone() }));
         }
         all
+    }
+
+    fn events() -> Vec<Event> {
+        events_of(&planned())
     }
 
     fn row(operation: Operation, second: u64, key: &str, class: Class, value: &str) -> Request {
@@ -358,7 +505,11 @@ mod tests {
     }
 
     fn findings(events: &[Event], rows: &[Request]) -> Vec<Finding> {
-        let mut judge = Drills::new(&planned());
+        findings_of(&planned(), events, rows)
+    }
+
+    fn findings_of(plan: &Plan, events: &[Event], rows: &[Request]) -> Vec<Finding> {
+        let mut judge = Drills::new(plan);
         events.iter().for_each(|event| judge.see(Evidence::Event(event)));
         rows.iter().for_each(|row| judge.see(Evidence::Request(row)));
         judge.findings()
@@ -426,11 +577,75 @@ mod tests {
     fn a_restore_that_failed_is_missed_and_one_that_never_came_is_no_evidence() {
         let short = &events()[..6];
         assert_eq!(findings(short, &rows(12..16))[0].state, State::Invalid);
-        let step = Some(Stage::Restore.of(&"logical-1".parse().unwrap()));
+        let step = planned().drills[0].step(Stage::Restore).map(|step| step.id.clone());
         let why = What::Trouble { kind: TroubleKind::Drill, step, why: "refused: a byte is wrong".into() };
         let failed: Vec<_> = short.iter().cloned().chain([Event { at_us: 30_000_000, what: why }]).collect();
         let all = findings(&failed, &rows(12..16));
         assert_eq!((all[0].state, all[1].state), (State::Missed, State::Unknown));
         assert!(all[0].detail.contains("a byte is wrong"));
+    }
+
+    #[test]
+    fn a_log_that_reaches_to_the_destruction_loses_nothing_before_it() {
+        let plan = of("point-in-time: store", "rpo < 1s, rto < 20s");
+        // Acknowledged at 16 and later it may be missing: the server was emptied, and went on for a while.
+        let mut late = rows(0..0);
+        let emptied = |row: &&mut Request| row.key == "k16";
+        late.iter_mut().filter(emptied).for_each(|row| {
+            row.class = Class::Ok;
+            row.value = if row.operation == Operation::Audit { String::new() } else { "v".into() };
+        });
+        let all = findings_of(&plan, &events_of(&plan), &late);
+        assert_eq!(all[0].state, State::Met, "{all:#?}");
+        assert_eq!(all[1].measured, "0 us (1 write)", "{all:#?}");
+        let early = findings_of(&plan, &events_of(&plan), &rows(14..16));
+        assert_eq!(early[0].state, State::Missed);
+        assert!(early[0].detail.contains("before the destruction began"), "{}", early[0].detail);
+    }
+
+    #[test]
+    fn what_is_read_while_tables_are_empty_is_no_loss_but_shows_that_they_were() {
+        let plan = of("point-in-time: store", "rto < 20s");
+        let seen = |second| {
+            let read = row(Operation::Read, second, "k3", Class::WrongStatus, "");
+            rows(0..0).into_iter().chain([Request { status: 404, ..read }]).collect::<Vec<_>>()
+        };
+        assert_eq!(findings_of(&plan, &events_of(&plan), &rows(0..0))[0].state, State::Invalid);
+        assert_eq!(findings_of(&plan, &events_of(&plan), &seen(17))[0].state, State::Met);
+        let after = findings_of(&plan, &events_of(&plan), &seen(25));
+        assert_eq!(after[0].state, State::Missed, "{after:#?}");
+    }
+
+    #[test]
+    fn what_keeps_no_records_may_lose_none() {
+        let plan = of("configuration: store", "rpo < 1ms, rto < 20s");
+        let none = findings_of(&plan, &events_of(&plan), &rows(0..0));
+        assert_eq!([none[0].state, none[1].state, none[2].state], [State::Met; 3], "{none:#?}");
+        let one = findings_of(&plan, &events_of(&plan), &rows(15..16));
+        assert_eq!(one[0].state, State::Missed, "{one:#?}");
+    }
+
+    #[test]
+    fn one_spoilt_backup_that_is_accepted_is_one_too_many() {
+        let plan = of("refusals: store", "errors < 1%");
+        let offered = |refused: Option<&str>| {
+            let step = plan.drills[0].step(Stage::Refuse).unwrap().id.clone();
+            let (what, expected) = ("dump, empty".into(), "empty".into());
+            let what = What::Offered { step, what, expected, refused: refused.map(str::to_owned) };
+            Event { at_us: 23_000_000, what }
+        };
+        let told = |more: Vec<Event>| {
+            let all: Vec<_> = events_of(&plan).into_iter().chain(more).collect();
+            findings_of(&plan, &all, &rows(0..0)).swap_remove(0)
+        };
+        assert_eq!(told(vec![]).state, State::Invalid);
+        let right = told(vec![offered(Some("empty"))]);
+        assert_eq!((right.state, right.measured.as_str()), (State::Met, "1 of 1 spoilt backup refused"));
+        assert_eq!(told(vec![offered(Some("empty")), offered(None)]).state, State::Missed);
+        let wrong = told(vec![offered(Some("foreign"))]);
+        assert!(
+            wrong.state == State::Missed && wrong.detail.contains("as foreign, not as empty"),
+            "{wrong:?}"
+        );
     }
 }

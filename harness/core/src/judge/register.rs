@@ -36,6 +36,7 @@ pub(super) struct Record {
 struct Suspect {
     key: Box<str>,
     sent_us: u64,
+    done_us: u64,
     /// None: the answer said that there is nothing.
     value: Option<Box<str>>,
 }
@@ -94,7 +95,8 @@ impl Register {
         let known = self.records.get(row.key.as_str());
         if value.is_none_or(|value| !known.is_some_and(|record| record.wrote(value))) {
             let value = value.map(Into::into);
-            self.suspects.push(Suspect { key: row.key.as_str().into(), sent_us: row.sent_us, value });
+            let (key, sent_us, done_us) = (row.key.as_str().into(), row.sent_us, row.done_us);
+            self.suspects.push(Suspect { key, sent_us, done_us, value });
         }
     }
 
@@ -139,6 +141,12 @@ impl Register {
         let mut all: Vec<_> = audited.chain(read).collect();
         all.sort_unstable();
         all
+    }
+
+    /// The reads that found nothing where a write had been acknowledged: the key, when they were sent, and when done.
+    pub(super) fn missed(&self) -> impl Iterator<Item = (&str, u64, u64)> {
+        let missed = |suspect: &&Suspect| self.confirmed(suspect) == Some(Wrong::MissedByRead);
+        self.suspects.iter().filter(missed).map(|suspect| (&*suspect.key, suspect.sent_us, suspect.done_us))
     }
 
     /// A suspect looked at again, when all writes are known.

@@ -15,8 +15,8 @@ use crate::{
     yaml::Mistake,
 };
 
-pub use drill::{DrillKind, Drilled, Stage};
-pub use rollout::{Rolled, RolloutKind, Sets};
+pub use drill::{DrillKind, Drilled, Form, Loses, Stage, Taken};
+pub use rollout::{Beside, Rolled, RolloutKind, Sets};
 
 pub mod drill;
 pub mod fault;
@@ -27,11 +27,24 @@ pub mod set_up;
 pub const FAULTS: &[&dyn Kind] = &[&fault::kill::Kill, &fault::pause::Pause, &fault::scale_in::ScaleIn];
 
 /// The rollouts, in the order in which they are listed.
-pub const ROLLOUTS: &[&dyn RolloutKind] =
-    &[&rollout::update::Update, &rollout::rollback::Rollback, &rollout::canary::Canary];
+pub const ROLLOUTS: &[&dyn RolloutKind] = &[
+    &rollout::update::Update,
+    &rollout::rollback::Rollback,
+    &rollout::canary::Canary,
+    &rollout::blue_green::BlueGreen,
+];
 
 /// The drills, in the order in which they are listed.
-pub const DRILLS: &[&dyn DrillKind] = &[&drill::logical::Logical];
+pub const DRILLS: &[&dyn DrillKind] = &[
+    &drill::logical::Logical,
+    &drill::point_in_time::PointInTime,
+    &drill::total_loss::TotalLoss,
+    &drill::configuration::Configuration,
+    &drill::redis_rdb::RedisRdb,
+    &drill::redis_aof::RedisAof,
+    &drill::cold_cache::ColdCache,
+    &drill::refusals::Refusals,
+];
 
 /// A word under `faults`. Pure.
 pub trait Kind: Sync {

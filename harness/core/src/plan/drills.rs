@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use super::{DrillPlan, Known, Phase, mix, resolve, time_line};
 use crate::{
-    act::Ability,
-    kind::{self, Drilled},
+    kind::{self, DrillKind, Drilled, drill::keeps_data},
     name::Name,
     plan::LoadPlan,
     scenario::{Drill, Scenario},
+    system::Component,
     yaml::{Book, Mistake},
 };
 
@@ -27,7 +27,7 @@ pub(super) fn drills(
         if !known.system.components.contains_key(name) {
             let names = known.system.components.keys().map(Name::as_str);
             book.say(Mistake::unknown(at, "component", name.as_str(), names));
-        } else if !scenario.drills.iter().any(|drill| drill.component == *name) {
+        } else if !destroying(scenario).any(|drill| drill.components.contains(name)) {
             let what = format!("nothing destroys the data of `{name}`");
             book.say(Mistake::at(at, what).mend("take it out"));
         }
@@ -55,6 +55,11 @@ pub(super) fn drills(
     plans
 }
 
+/// The drills that destroy something; one of an unknown word may.
+pub(super) fn destroying(scenario: &Scenario) -> impl Iterator<Item = &Drill> {
+    scenario.drills.iter().filter(|drill| kind::drill(drill.word.as_str()).is_none_or(|kind| kind.destroys()))
+}
+
 fn plan(
     drill: &Drill,
     number: usize,
@@ -62,12 +67,65 @@ fn plan(
     known: &Known<'_>,
     phases: &[Phase],
 ) -> Result<DrillPlan, Mistake> {
-    let (word, component) = (drill.word.as_str(), &drill.component);
+    let word = drill.word.as_str();
     let words = || kind::DRILLS.iter().map(|kind| kind.about().word);
     let kind = kind::drill(word).ok_or_else(|| Mistake::unknown(word, "drill", word, words()))?;
-    let names = known.system.components.keys().map(Name::as_str);
-    let spec = known.system.components.get(component);
-    let spec = spec.ok_or_else(|| Mistake::unknown(word, "component", component.as_str(), names))?;
+    let components = components(drill, known)?;
+    let (begins, within) = times(drill, phases)?;
+    let lose = drill.lose.unwrap_or(LOSE);
+    if lose == 0 {
+        return Err(
+            Mistake::at("lose", "a drill that loses nothing measures no loss").mend("write 1 or more")
+        );
+    }
+    let said = Drilled { number, components: &components, begins };
+    kind.fits(&said)?;
+    may_be_lost(kind, &said, scenario)?;
+    let (mut track, stages) = said.track(kind);
+    // What it runs there is decided there; that it can is asked now.
+    let needs = resolve::needs_of(&track).into_iter().chain(kind.needs().iter().copied());
+    if let Some(lacking) = needs.into_iter().find(|need| !known.abilities.contains(need)) {
+        let what = format!("the target {} cannot {}", known.target, resolve::word(lacking));
+        return Err(Mistake::at(word, what).mend("take another target"));
+    }
+    for step in &mut track.steps {
+        resolve::more(&mut step.effect, known.slack);
+        resolve::more(&mut step.gone, known.slack);
+    }
+    Ok(DrillPlan {
+        kind: drill.word.clone(),
+        title: format!("{word} drill of {}", said.names()),
+        components: components.iter().map(|(name, _)| (*name).clone()).collect(),
+        begins,
+        within,
+        lose,
+        loses: kind.loses(),
+        takes: kind.takes(&said),
+        stages,
+        track,
+    })
+}
+
+/// The components in the order of the system file.
+fn components<'a>(drill: &Drill, known: &Known<'a>) -> Result<Vec<(&'a Name, &'a Component)>, Mistake> {
+    let word = drill.word.as_str();
+    let all = &known.system.components;
+    if let Some(name) = drill.components.iter().find(|name| !all.contains_key(*name)) {
+        return Err(Mistake::unknown(word, "component", name.as_str(), all.keys().map(Name::as_str)));
+    }
+    if drill.components.is_empty() {
+        return Err(Mistake::at(word, "the drill names no component").mend("name one"));
+    }
+    let found: Vec<_> = all.iter().filter(|(name, _)| drill.components.contains(name)).collect();
+    if let Some((name, spec)) = found.iter().find(|(_, spec)| keeps_data(spec) && spec.replicas > 1) {
+        let what = format!("`{name}` has {} replicas; whose data are restored is not known", spec.replicas);
+        return Err(Mistake::at(word, what).mend("drill a component with one replica"));
+    }
+    Ok(found)
+}
+
+/// When it begins, and how long it may take.
+fn times(drill: &Drill, phases: &[Phase]) -> Result<(Duration, Duration), Mistake> {
     let (begins, phase) = time_line::moment(phases, &drill.at).map_err(|mistake| mistake.under("at"))?;
     if !phase.judged {
         let what = format!("`{}` is not judged, so a drill in it proves nothing", phase.name);
@@ -80,49 +138,16 @@ fn plan(
         let what = format!("the drill may end outside its phase: {rest} of `{}` are left", phase.name);
         return Err(Mistake::at("within", what).mend(format!("write `within: {rest}` or less")));
     }
-    let lose = drill.lose.unwrap_or(LOSE);
-    if lose == 0 {
-        return Err(
-            Mistake::at("lose", "a drill that loses nothing measures no loss").mend("write 1 or more")
-        );
-    }
-    let said = Drilled { number, component, spec, begins };
-    kind.fits(&said)?;
-    if spec.replicas > 1 {
-        let what =
-            format!("`{component}` has {} replicas; whose data are restored is not known", spec.replicas);
-        return Err(Mistake::at(word, what).mend("drill a component with one replica"));
-    }
-    if !scenario.may_lose.contains(component) {
-        let what =
-            format!("the drill destroys the data of `{component}`, and nobody said that they may be lost");
-        return Err(Mistake::at(word, what).mend(format!("add `may-lose: [{component}]` to the scenario")));
-    }
-    let mut track = said.track(kind);
-    // What it runs there is decided there; that it can is asked now.
-    let needs = resolve::needs_of(&track).into_iter().chain([Ability::Exec]);
-    if let Some(lacking) = needs.into_iter().find(|need| !known.abilities.contains(need)) {
-        let what = format!("the target {} cannot {}", known.target, resolve::word(lacking));
-        return Err(Mistake::at(word, what).mend("take another target"));
-    }
-    track.steps.iter_mut().for_each(|step| resolve::more(&mut step.effect, known.slack));
-    let title = format!("{word} drill of {component}");
-    Ok(DrillPlan {
-        kind: drill.word.clone(),
-        title,
-        component: component.clone(),
-        begins,
-        within,
-        lose,
-        track,
-    })
+    Ok((begins, within))
 }
 
-impl DrillPlan {
-    /// Until when it is reckoned with, from the load's beginning.
-    pub fn ends(&self) -> Duration {
-        self.begins.saturating_add(self.within)
-    }
+/// Nothing but `may-lose` gives leave to destroy.
+fn may_be_lost(kind: &dyn DrillKind, said: &Drilled<'_>, scenario: &Scenario) -> Result<(), Mistake> {
+    let refused = |name: &&Name| kind.destroys() && !scenario.may_lose.contains(name);
+    let Some(name) = said.components.iter().map(|(name, _)| *name).find(refused) else { return Ok(()) };
+    let what = format!("the drill destroys what `{name}` has, and nobody said that it may be lost");
+    let names = said.names();
+    Err(Mistake::at(kind.about().word, what).mend(format!("add `may-lose: [{names}]` to the scenario")))
 }
 
 #[cfg(test)]
@@ -131,6 +156,7 @@ mod tests {
 
     use crate::{
         act::Ability,
+        kind::Stage,
         plan::{Known, Plan, plan},
         scenario, system,
     };
@@ -146,7 +172,7 @@ mod tests {
              load: [{{ behaviour: {behaviour}, arrivals: {{ constant: 10/s }} }}]\nobjectives: [errors < 1%]\n"
         );
         let system = system::read(SYSTEM).unwrap();
-        let abilities = BTreeSet::from([Ability::Start, Ability::Exec]);
+        let abilities = BTreeSet::from([Ability::Start, Ability::Exec, Ability::Files]);
         let known = Known { system: &system, target: "any", abilities, slack: Duration::ZERO };
         let shown = |all: Vec<crate::yaml::Mistake>| {
             all.iter().map(|m| m.show("x.yml")).collect::<Vec<_>>().join("\n")
@@ -169,6 +195,25 @@ mod tests {
     }
 
     #[test]
+    fn what_is_stopped_starts_again_in_the_order_of_the_system_file() {
+        let plan = planned("put", "store, web", "{ total-loss: [web, store], at: drill }").unwrap();
+        let stop = plan.drills[0].step(Stage::Stop).unwrap();
+        let acts: Vec<_> = stop.acts.iter().map(ToString::to_string).collect();
+        assert_eq!(acts, ["stop web-2", "stop web-1", "stop store-1"], "what takes it back is in reverse");
+        let taken: Vec<_> =
+            plan.drills[0].takes.iter().map(|taken| format!("{} of {}", taken.form, taken.at)).collect();
+        assert_eq!(
+            taken,
+            [
+                "configuration of store-1",
+                "base backup and log of store-1",
+                "configuration of web-1",
+                "configuration of web-2"
+            ]
+        );
+    }
+
+    #[test]
     fn what_is_wrong_with_a_drill_is_told_with_its_mend() {
         let good = "{ logical: store, at: drill + 2s }";
         for (behaviour, lose, line, expected) in [
@@ -176,6 +221,10 @@ mod tests {
             ("put", "store, web", good, "nothing destroys the data of `web`"),
             ("put", "store, stor", good, "did you mean `store`?"),
             ("get", "store", good, "nobody could tell what is lost"),
+            ("put", "store", "{ logical: [store, web], at: drill }", "`logical` is drilled on one component"),
+            ("put", "store", "{ total-loss: [store, web], at: drill }", "add `may-lose: [store, web]`"),
+            ("put", "store", "{ refusals: store, at: drill }", "nothing destroys the data of `store`"),
+            ("put", "store", "{ redis-rdb: store, at: drill }", "is no Redis server"),
             (
                 "put",
                 "web",

@@ -1,7 +1,9 @@
 //! What is judged: objectives resolved against the system and the time line, and the checks that are asked for.
 
 use super::{
-    Comparison, FaultPlan, LoadPlan, Measure, Objective, Phase, mix,
+    Comparison, FaultPlan, LoadPlan, Measure, Objective, Phase,
+    drills::destroying,
+    mix,
     written::{self, QUANTILES, Written},
 };
 use crate::{
@@ -96,8 +98,9 @@ fn objective(text: &str, against: Against<'_>) -> Result<Objective, Mistake> {
     match &measure {
         Measure::Throughput => offered(bound, &phases, against)?,
         Measure::Recovery => after_a_baseline(&phases, against)?,
-        Measure::Rpo | Measure::Rto if against.scenario.drills.is_empty() => {
-            let what = format!("`{}` is measured by a drill, and there is none", written.measure);
+        Measure::Rpo | Measure::Rto if destroying(against.scenario).next().is_none() => {
+            let what =
+                format!("`{}` is measured by a drill that destroys, and there is none", written.measure);
             return Err(Mistake::at("", what).mend("add `drills:`, or take the objective out"));
         }
         _ => {}

@@ -10,10 +10,10 @@ use serde::{Deserialize, Serialize};
 use crate::{
     act::{Ability, Unit},
     judge::canary,
-    kind::Sets,
+    kind::{Loses, Sets, Stage, Taken},
     name::Name,
     seed::Seed,
-    step::Track,
+    step::{Step, Track},
     system::{Metric, Must, System},
 };
 
@@ -158,16 +158,39 @@ pub struct DrillPlan {
     pub kind: Name,
     /// What a reader calls it: `logical drill of database`.
     pub title: String,
-    /// The component.
-    pub component: Name,
-    /// When the backup begins, from the load's beginning.
+    /// The components.
+    pub components: Vec<Name>,
+    /// When it begins, from the load's beginning.
     pub begins: Duration,
     /// How long it may all take.
     pub within: Duration,
     /// How many writes are acknowledged after the backup before the data are destroyed.
     pub lose: u64,
+    /// Which of those that were acknowledged may be missing afterwards.
+    pub loses: Loses,
+    /// What is backed up, in the order in which it is restored.
+    pub takes: Vec<Taken>,
+    /// What each step is for.
+    pub stages: Vec<Stage>,
     /// Its steps, one for each stage.
     pub track: Track,
+}
+
+impl DrillPlan {
+    /// Its steps, and what each is for.
+    pub fn steps(&self) -> impl Iterator<Item = (Stage, &Step)> {
+        self.stages.iter().copied().zip(&self.track.steps)
+    }
+
+    /// The step of a stage that it has.
+    pub fn step(&self, stage: Stage) -> Option<&Step> {
+        self.steps().find(|(found, _)| *found == stage).map(|(_, step)| step)
+    }
+
+    /// Until when it is reckoned with, from the load's beginning.
+    pub fn ends(&self) -> Duration {
+        self.begins.saturating_add(self.within)
+    }
 }
 
 impl RolloutPlan {

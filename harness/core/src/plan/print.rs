@@ -146,12 +146,12 @@ fn drills(out: &mut Lines, plan: &Plan) {
     for drill in &plan.drills {
         let (begins, within) = (show(drill.begins), show(drill.within));
         out.line(1, format!("{begins:>8}  {}, within {within}", drill.title));
-        for (stage, step) in Stage::ALL.iter().zip(&drill.track.steps) {
-            let acts = step.acts.iter().map(|act| format!(": {act}"));
-            let more = if *stage == Stage::Write {
-                format!(": {} are acknowledged", drill.lose)
-            } else {
-                acts.collect()
+        for (stage, step) in drill.steps() {
+            let acts: Vec<_> = step.acts.iter().map(ToString::to_string).collect();
+            let more = match acts.as_slice() {
+                _ if stage == Stage::Write => format!(": {} are acknowledged", drill.lose),
+                [] => String::new(),
+                acts => format!(": {}", acts.join(", ")),
             };
             out.line(6, format!("{}{more}", step.title));
         }

@@ -91,6 +91,7 @@ pub(super) fn word(ability: Ability) -> &'static str {
         Ability::Scale => "scale",
         Ability::Probe => "probe",
         Ability::Exec => "exec",
+        Ability::Files => "let its configuration be replaced as files",
         Ability::Weigh => "weigh",
     }
 }

@@ -16,14 +16,22 @@ use crate::{kind::DRILLS, name::Name, unit::Span};
 pub struct Drill {
     /// The word: `logical`, ...
     pub word: Name,
-    /// The component whose data are lost and restored.
-    pub component: Name,
+    /// The components whose data are lost and restored.
+    pub components: Vec<Name>,
     /// When the backup begins.
     pub at: Moment,
     /// How many writes are acknowledged after the backup before the data are destroyed; 1,000 unless said.
     pub lose: Option<u64>,
     /// How long it may all take; what is left of its phase unless said.
     pub within: Option<Span>,
+}
+
+/// One component, or several that are lost together.
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "expected a component or a list of them")]
+enum Components {
+    One(Name),
+    All(Vec<Name>),
 }
 
 /// What a field of a drill is.
@@ -67,7 +75,7 @@ impl<'de> Visitor<'de> for DrillVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut from: A) -> Result<Drill, A::Error> {
-        let (mut said, mut at, mut lose, mut within): (Option<(Name, Name)>, _, _, _) =
+        let (mut said, mut at, mut lose, mut within): (Option<(Name, Components)>, _, _, _) =
             (None, None, None, None);
         while let Some(field) = from.next_key()? {
             match (field, &said) {
@@ -85,9 +93,13 @@ impl<'de> Visitor<'de> for DrillVisitor {
         }
         let words: Vec<_> = DRILLS.iter().map(|kind| format!("`{}: COMPONENT`", kind.about().word)).collect();
         let unnamed = || de::Error::custom(format!("the drill has no kind; add one of {}", words.join(", ")));
-        let (word, component) = said.ok_or_else(unnamed)?;
+        let (word, components) = said.ok_or_else(unnamed)?;
+        let components = match components {
+            Components::One(name) => vec![name],
+            Components::All(names) => names,
+        };
         let at = at.ok_or_else(|| de::Error::missing_field("at"))?;
-        Ok(Drill { word, component, at, lose, within })
+        Ok(Drill { word, components, at, lose, within })
     }
 }
 
@@ -111,6 +123,14 @@ mod tests {
 
     fn read(text: &str) -> Result<Drill, String> {
         yaml::read(&yaml::tree(text.as_bytes()).unwrap()).map_err(|mistakes| mistakes[0].show("x.yml"))
+    }
+
+    #[test]
+    fn one_component_is_a_list_of_one() {
+        let names =
+            |text: &str| read(text).unwrap().components.iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(names("logical: database\nat: drill\n"), ["database"]);
+        assert_eq!(names("total-loss: [cache, database]\nat: drill\n"), ["cache", "database"]);
     }
 
     #[test]

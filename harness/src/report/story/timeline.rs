@@ -139,6 +139,10 @@ impl Titles {
                 (MomentKind::Trouble, format!("{}: {why}", self.step(id).0))
             }
             What::Kept { step: id, what, .. } => step(id, &format!("kept {what}")),
+            What::Offered { step: id, what, refused: Some(why), .. } => {
+                step(id, &format!("{what}: refused, {why}"))
+            }
+            What::Offered { step: id, what, .. } => step(id, &format!("{what}: ACCEPTED")),
             What::Gate { step: id, upto, decision } => {
                 let decided = match decision {
                     Decision::GoOn => "nothing is decided".to_owned(),

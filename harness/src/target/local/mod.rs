@@ -136,13 +136,16 @@ impl LocalTarget {
 
     fn prepare_exec(&self, act: &Act, at: &Place, program: &Program) -> Result<Prepared, Trouble> {
         let local = self.local(act)?;
-        let root = local.root().ok_or_else(|| Trouble::refused(act, "it does not run"))?;
-        if !pins(at, root) {
-            return Err(Trouble::refused(act, "that process is gone"));
-        }
+        let place = match local.root() {
+            Some(root) if pins(at, root) => at.pinned(root.object()),
+            // One that was stopped still has its directory, and what is in it.
+            None if at.object.is_none() && local.dir().is_dir() => at.clone(),
+            None if at.object.is_none() => return Err(Trouble::refused(act, "it was never started")),
+            _ => return Err(Trouble::refused(act, "that process is gone")),
+        };
         local.find(program, &act.to_string())?;
         let touches = vec![at.unit.clone()];
-        let act = Act::Exec { at: at.pinned(root.object()), program: program.clone() };
+        let act = Act::Exec { at: place, program: program.clone() };
         Ok(Prepared { act, undo: None, idle: false, touches })
     }
 
@@ -153,7 +156,8 @@ impl LocalTarget {
             Some(_) => Err(Trouble::failed(act, "that process is gone")),
             // What takes a step back is not pinned; with the ground there is nothing left to take back.
             None if at.object.is_none() && !ground::stands(&self.layout) => Ok(()),
-            None => Err(Trouble::failed(act, "it does not run")),
+            None if at.object.is_none() => local.exec(program, self.artefacts.as_deref()),
+            None => Err(Trouble::failed(act, "that process is gone")),
         }
     }
 
@@ -284,8 +288,8 @@ fn pins(at: &Place, root: Identity) -> bool {
 
 /// What processes of this machine can be told.
 pub fn abilities() -> BTreeSet<Ability> {
-    use Ability::{Configure, Exec, Kill, Pause, Scale, Start, Weigh};
-    BTreeSet::from([Start, Kill, Pause, Configure, Scale, Weigh, Exec])
+    use Ability::{Configure, Exec, Files, Kill, Pause, Scale, Start, Weigh};
+    BTreeSet::from([Start, Kill, Pause, Configure, Scale, Weigh, Exec, Files])
 }
 
 impl Target for LocalTarget {

@@ -54,8 +54,7 @@ pub fn find(component: &Name, local: &Local, program: &str, root: &Path) -> Resu
     let found = if program.contains('/') {
         Some(root.join(program)).filter(|path| runs(path))
     } else {
-        let dirs = local.search.iter().flat_map(|pattern| spread(pattern)).chain(path_dirs());
-        dirs.map(|dir| dir.join(program)).find(|path| runs(path))
+        dirs(local).into_iter().map(|dir| dir.join(program)).find(|path| runs(path))
     };
     found.ok_or_else(|| MissingProgram {
         component: component.clone(),
@@ -65,8 +64,13 @@ pub fn find(component: &Name, local: &Local, program: &str, root: &Path) -> Resu
     })
 }
 
+/// Where the programs of a component are: the directories that it names come first.
+pub(super) fn dirs(local: &Local) -> Vec<PathBuf> {
+    local.search.iter().flat_map(|pattern| spread(pattern)).chain(path_dirs()).collect()
+}
+
 /// `PATH`, and the directories of daemons that the `PATH` of ordinary users leaves out.
-pub(super) fn path_dirs() -> Vec<PathBuf> {
+fn path_dirs() -> Vec<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".into());
     let daemons = ["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from);
     env::split_paths(&path).filter(|dir| dir.is_absolute()).chain(daemons).collect()

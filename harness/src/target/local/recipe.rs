@@ -72,7 +72,7 @@ impl<'a> Recipe<'a> {
 
     /// The whole environment: nothing else of the harness' own is passed on.
     pub(super) fn environment(&self) -> Result<BTreeMap<String, String>, Trouble> {
-        let path = env::join_paths(program::path_dirs()).map_err(|e| self.trouble("PATH", e))?;
+        let path = env::join_paths(program::dirs(self.local)).map_err(|e| self.trouble("PATH", e))?;
         let mut all = BTreeMap::from([
             ("PATH".to_owned(), path.to_string_lossy().into_owned()),
             ("HOME".to_owned(), self.layout.dir(self.replica).display().to_string()),

@@ -104,7 +104,9 @@ impl<'a> Local<'a> {
         if !self.dir.join(PREPARED).exists() {
             self.prepare(&recipe)?;
         }
-        revision::starts_as(&self.dir, &revision).map_err(|e| Trouble::failed(self.what("start"), e))?;
+        // All that is in its directory is its account's: a backup of it is whole.
+        revision::starts_as(&self.dir, recipe.account, &revision)
+            .map_err(|e| Trouble::failed(self.what("start"), e))?;
         self.launch(&recipe, &command)
     }
 
@@ -140,7 +142,7 @@ impl<'a> Local<'a> {
         for command in recipe.before()? {
             self.run(recipe, &command)?;
         }
-        ground::write(&self.dir.join(PREPARED), b"").map_err(failed)
+        self.write(recipe.account, Path::new(PREPARED), "").map_err(failed)
     }
 
     fn write(&self, account: Option<Account>, name: &Path, text: &str) -> io::Result<()> {
@@ -165,8 +167,8 @@ impl<'a> Local<'a> {
         let pid = i32::try_from(child.id()).unwrap_or(0);
         // Nobody has reaped it yet, so the number is still its own.
         if let Some(root) = process::read(pid) {
-            ground::write(&self.dir.join(ROOT), &serde_json::to_vec(&root.identity).unwrap_or_default())
-                .map_err(failed)?;
+            let text = serde_json::to_string(&root.identity).unwrap_or_default();
+            self.write(recipe.account, Path::new(ROOT), &text).map_err(failed)?;
         }
         let reap = thread::Builder::new().name(format!("reap-{}", self.name())).stack_size(64 << 10);
         reap.spawn(move || child.wait()).map(|_| ()).map_err(failed)

@@ -8,7 +8,7 @@ use std::{
 
 use gauntlet_core::{act::Revision, name::Name, system::System};
 
-use super::ground;
+use super::{account::Account, ground};
 use crate::layout::Layout;
 
 /// Beside a replica's own files: what it was started as last.
@@ -32,8 +32,10 @@ pub(super) fn started_as(dir: &Path) -> io::Result<Revision> {
 }
 
 /// Noted before it is started: a start that is cut short is taken up again as the same.
-pub(super) fn starts_as(dir: &Path, revision: &Revision) -> io::Result<()> {
-    write(&dir.join(OF_REPLICA), revision)
+pub(super) fn starts_as(dir: &Path, account: Option<Account>, revision: &Revision) -> io::Result<()> {
+    let path = dir.join(OF_REPLICA);
+    write(&path, revision)?;
+    Account::own(account, &path)
 }
 
 fn of_component(layout: &Layout, component: &Name) -> PathBuf {

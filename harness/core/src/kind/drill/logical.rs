@@ -2,10 +2,8 @@
 //! from the dump into a new one. What was acknowledged after the dump began is lost, and nothing else. Settings, roles and
 //! other databases of the server are not part of it.
 
-use std::time::Duration;
-
-use super::{About, DrillKind, Drilled, item};
-use crate::{act::Act, system::Ready, yaml::Mistake};
+use super::{About, DrillKind, Drilled, Form, Loses, Stage, Staged, Taken, item, postgres, sql};
+use crate::{system::Ready, yaml::Mistake};
 
 /// The kind.
 pub struct Logical;
@@ -17,29 +15,40 @@ static ABOUT: About = About {
     schema: item,
 };
 
-/// How long the server may take to end all sessions and drop the database.
-const DROPPED_WITHIN: Duration = Duration::from_secs(60);
-
 impl DrillKind for Logical {
     fn about(&self) -> &'static About {
         &ABOUT
     }
 
     fn fits(&self, said: &Drilled<'_>) -> Result<(), Mistake> {
-        if matches!(said.spec.ready, Ready::Postgres { .. }) {
-            return Ok(());
-        }
-        let what = format!("`{}` is no PostgreSQL server: its `ready` is no session", said.component);
-        Err(Mistake::at(ABOUT.word, what).mend("write a component with `ready: { postgres: ... }`"))
+        let (name, spec) = said.one(&ABOUT)?;
+        postgres(&ABOUT, name, spec)
     }
 
-    fn destroys(&self, said: &Drilled<'_>) -> Vec<Act> {
-        let Ready::Postgres { database, .. } = &said.spec.ready else { return vec![] };
-        // Nobody drops the database that they are in.
-        let from = if database == "template1" { "postgres" } else { "template1" };
-        let drop = format!("drop database \"{}\" with (force)", database.replace('"', "\"\""));
-        let psql =
-            ["psql", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--dbname", from, "--command", &drop];
-        vec![said.exec(&psql, DROPPED_WITHIN)]
+    fn stages(&self, said: &Drilled<'_>) -> Vec<Staged> {
+        let drop = said.components.iter().filter_map(|(_, spec)| match &spec.ready {
+            Ready::Postgres { database, .. } => Some(database),
+            _ => None,
+        });
+        let drop = drop.map(|database| {
+            // Nobody drops the database that they are in.
+            let from = if database == "template1" { "postgres" } else { "template1" };
+            let drop = format!("drop database \"{}\" with (force)", database.replace('"', "\"\""));
+            sql(&said.first(), Some(from), &drop)
+        });
+        vec![
+            Staged::asks(Stage::Backup),
+            Staged::asks(Stage::Write),
+            Staged::acts(Stage::Destroy, drop.collect()),
+            Staged::asks(Stage::Restore),
+        ]
+    }
+
+    fn takes(&self, said: &Drilled<'_>) -> Vec<Taken> {
+        vec![Taken { at: said.first(), form: Form::Dump }]
+    }
+
+    fn loses(&self) -> Loses {
+        Loses::SinceBackup
     }
 }

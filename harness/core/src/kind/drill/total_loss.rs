@@ -1,0 +1,69 @@
+//! `total-loss`: components end and everything that they have on disk is destroyed: settings, secrets, data. They are restored
+//! from the backups alone. What was acknowledged after the backup began is lost, and nothing else.
+
+use super::{
+    About, DrillKind, Drilled, Form, Loses, Stage, Staged, Taken, configuration::wipe, hold, is_postgres,
+    is_redis, items,
+};
+use crate::{
+    act::{Ability, Place},
+    system::Component,
+    yaml::Mistake,
+};
+
+/// The kind.
+pub struct TotalLoss;
+
+static ABOUT: About = About {
+    word: "total-loss",
+    summary: "destroys everything that components have, and restores them from the backups alone",
+    example: "total-loss: [database, cache, service, ingress]\nat: drill + 5s\nlose: 1000\n",
+    schema: items,
+};
+
+impl DrillKind for TotalLoss {
+    fn about(&self) -> &'static About {
+        &ABOUT
+    }
+
+    fn fits(&self, said: &Drilled<'_>) -> Result<(), Mistake> {
+        let databases = said.components.iter().filter(|(_, spec)| is_postgres(spec)).count();
+        if databases <= 1 {
+            return Ok(());
+        }
+        Err(Mistake::at(ABOUT.word, "two databases cannot be backed up at one moment")
+            .mend("name one of them"))
+    }
+
+    fn stages(&self, said: &Drilled<'_>) -> Vec<Staged> {
+        let database = said.replicas().find(|(_, spec)| is_postgres(spec));
+        let hold = database.map(|(at, _)| hold(&at, &said.name(&ABOUT)));
+        let wipes = said.replicas().map(|(at, _)| wipe(&at, true)).collect();
+        let rest = [
+            Staged::asks(Stage::Backup),
+            Staged::asks(Stage::Write),
+            said.stop(),
+            Staged::acts(Stage::Destroy, wipes),
+            Staged::asks(Stage::Restore),
+        ];
+        hold.into_iter().chain(rest).collect()
+    }
+
+    fn takes(&self, said: &Drilled<'_>) -> Vec<Taken> {
+        let of = |(at, spec): (Place, &Component)| {
+            let database = is_postgres(spec).then_some(Form::BaseAndLog);
+            let data = database.or(is_redis(spec).then_some(Form::Snapshot));
+            let all = [Some(Form::Configuration), data].into_iter().flatten();
+            all.map(move |form| Taken { at: at.clone(), form })
+        };
+        said.replicas().flat_map(of).collect()
+    }
+
+    fn loses(&self) -> Loses {
+        Loses::SinceBackup
+    }
+
+    fn needs(&self) -> &'static [Ability] {
+        &[Ability::Exec, Ability::Files]
+    }
+}

@@ -1,0 +1,260 @@
+//! The tracks of drills: back up, wait for writes, destroy, restore. What a drill runs in a place is run by the steps of
+//! its programs; what cannot be backed up or restored is a finding about the system, and the run goes on.
+
+use std::{path::PathBuf, pin::Pin, sync::Arc, time::Duration};
+
+use gauntlet_backup::{
+    About, Error, Keys, Made, Policy, Seal, backup, extend, form::point_in_time::Reach, restore, verify,
+};
+use gauntlet_core::{
+    act::{Act, Artefact, Place},
+    evidence::{TroubleKind, What},
+    kind::{Stage, Taken},
+    plan::DrillPlan,
+    step::{Begin, Step, StepId},
+    unit::Bytes,
+};
+use tokio::time::{Instant, timeout_at};
+
+use self::way::Way;
+use super::{
+    enter::enter,
+    faults::{chain, undo},
+    programs::{Said, TargetPrograms},
+    recorder::Recorder,
+    stop::Stop,
+    world::World,
+};
+use crate::artefacts::Pipes;
+
+mod refusals;
+mod way;
+
+/// How often acknowledged writes are counted.
+const COUNTED_EVERY: Duration = Duration::from_millis(50);
+/// How long a row may take from the load process to here.
+const COME_BY: Duration = Duration::from_secs(1);
+
+/// What drills need besides a world.
+pub(super) struct Kit {
+    pub(super) pipes: Arc<Pipes>,
+    pub(super) recorder: Arc<Recorder>,
+    /// The system's name.
+    pub(super) system: String,
+    /// The run's directory.
+    pub(super) journal: PathBuf,
+}
+
+/// Runs one drill's track. When the run ends early, what is in the ledger is the run's end to undo.
+pub(super) async fn track(drill: DrillPlan, zero: Instant, world: World, kit: Arc<Kit>, stop: Stop) {
+    let begins = drill.track.steps.first().map(|step| step.begin);
+    if let Some(Begin::At(at)) = begins
+        && !stop.sleep_until(zero + at).await
+    {
+        return;
+    }
+    let mut running = Running::new(&drill, &world, &kit);
+    let ended = tokio::select! {
+        ended = timeout_at(zero + drill.ends(), running.all()) => ended,
+        () = stop.heard() => return,
+    };
+    let why = match ended {
+        Ok(Ok(())) => None,
+        Ok(Err(why)) => Some(why),
+        Err(_) => Some(format!("not done within {:?}", drill.within)),
+    };
+    if let Some(why) = why {
+        let step = running.now.clone();
+        world.say(What::Trouble { kind: TroubleKind::Drill, step, why });
+    }
+    running.close().await;
+}
+
+/// A drill as far as it has come.
+struct Running<'a> {
+    drill: &'a DrillPlan,
+    world: &'a World,
+    kit: &'a Kit,
+    /// Whom sets with secrets are sealed to: nobody but this drill opens them.
+    lock: (Seal, Keys),
+    /// What others are not sealed to.
+    open_seal: Seal,
+    sets: Vec<Backup>,
+    /// Steps that are in force, oldest first.
+    open: Vec<StepId>,
+    /// The step that it is in.
+    now: Option<StepId>,
+    /// What the destruction printed.
+    printed: Said,
+}
+
+/// A backup that was taken.
+struct Backup {
+    taken: Taken,
+    way: Way,
+    made: Made,
+}
+
+/// What a stage does that is decided there.
+type Work<'a> = Pin<Box<dyn Future<Output = Result<(), String>> + Send + 'a>>;
+
+impl<'a> Running<'a> {
+    fn new(drill: &'a DrillPlan, world: &'a World, kit: &'a Kit) -> Self {
+        let (sets, open, printed) = (vec![], vec![], Said::default());
+        let (lock, open_seal) = (Keys::generate(), Seal::none());
+        Self { drill, world, kit, lock, open_seal, sets, open, now: None, printed }
+    }
+
+    async fn all(&mut self) -> Result<(), String> {
+        let drill = self.drill;
+        for (stage, step) in drill.steps() {
+            self.now = Some(step.id.clone());
+            match stage {
+                Stage::Hold | Stage::Stop | Stage::Destroy => self.enter(step).await?,
+                Stage::Backup => self.asking(step, |me| Box::pin(me.back_up(step))).await?,
+                Stage::Refuse => self.asking(step, |me| Box::pin(me.refuse(step))).await?,
+                Stage::Write => self.asking(step, |me| Box::pin(me.writes())).await?,
+                Stage::Extend => self.asking(step, |me| Box::pin(me.extend(step))).await?,
+                Stage::Restore => self.asking(step, |me| Box::pin(me.restore(step))).await?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes back what is in force, the newest first: what was stopped runs again.
+    async fn close(&mut self) {
+        while let Some(step) = self.open.pop() {
+            undo(&mut vec![step], self.world).await;
+        }
+    }
+
+    async fn enter(&mut self, step: &Step) -> Result<(), String> {
+        if let Some(printed) = prints(step) {
+            self.kit.pipes.writes(printed, Box::new(self.printed.clone()));
+        }
+        self.open.push(step.id.clone());
+        enter(step, self.world).await.map_err(|why| chain(&why))
+    }
+
+    /// A step without acts of its own: nothing of it is ever in force.
+    async fn asking<'b>(
+        &'b mut self,
+        step: &Step,
+        work: impl FnOnce(&'b mut Self) -> Work<'b>,
+    ) -> Result<(), String> {
+        let (world, id) = (self.world, step.id.clone());
+        world.say(What::Entering { step: id.clone(), acts: vec![] });
+        let done = work(self).await;
+        if done.is_ok() {
+            world.say(What::Entered { step: id.clone() });
+        }
+        world.say(What::Healing { step: id.clone() });
+        world.say(What::Healed { step: id });
+        done
+    }
+
+    async fn back_up(&mut self, step: &'a Step) -> Result<(), String> {
+        let into = self.kit.journal.join("backups");
+        std::fs::create_dir_all(&into).map_err(|error| format!("{}: {error}", into.display()))?;
+        let programs = self.programs(step);
+        for taken in &self.drill.takes {
+            let programs = programs.at(&taken.at);
+            let began = Instant::now();
+            let way = Way::find(taken, &self.drill.track.name, &programs).await.map_err(told)?;
+            let about = self.about(&way);
+            let made = backup(way.source(), &into, about, &programs).await.map_err(told)?;
+            self.keep(step, taken.clone(), way, made, (began, &programs)).await?;
+        }
+        Ok(())
+    }
+
+    /// The log that was written since, up to now.
+    async fn extend(&mut self, step: &'a Step) -> Result<(), String> {
+        let programs = self.programs(step);
+        for Backup { taken, way, made } in std::mem::take(&mut self.sets) {
+            let Some(stream) = way.stream() else { continue };
+            let programs = programs.at(&taken.at);
+            let began = Instant::now();
+            let more = extend(&made.dir, stream, (Reach::Server, &[]), self.about(&way), &programs);
+            let made = more.await.map_err(told)?;
+            self.keep(step, taken, way, made, (began, &programs)).await?;
+        }
+        Ok(())
+    }
+
+    /// A backup counts when it was verified.
+    async fn keep(
+        &mut self,
+        step: &Step,
+        taken: Taken,
+        way: Way,
+        made: Made,
+        (began, programs): (Instant, &TargetPrograms),
+    ) -> Result<(), String> {
+        let took = began.elapsed();
+        let refused = |refusals| told(Error::Refused(refusals));
+        verify(&made.dir, &self.policy(), programs).await.map_err(refused)?;
+        let bytes: u64 = made.manifest.parts.iter().map(|part| part.stored.bytes).sum();
+        let name = made.dir.file_name().unwrap_or_default().to_string_lossy();
+        let at = format!("backups/{name}");
+        let what = format!(
+            "{} of {}: {} in {:.1} s, verified in {:.1} s: {at}",
+            taken.form,
+            taken.at,
+            Bytes::new(bytes),
+            took.as_secs_f64(),
+            (began.elapsed() - took).as_secs_f64()
+        );
+        self.world.say(What::Kept { step: step.id.clone(), at, what });
+        self.sets.push(Backup { taken, way, made });
+        Ok(())
+    }
+
+    async fn writes(&mut self) -> Result<(), String> {
+        // What was acknowledged before the backup ended has come by then.
+        tokio::time::sleep(COME_BY).await;
+        let before = self.kit.recorder.acknowledged();
+        while self.kit.recorder.acknowledged() - before < self.drill.lose {
+            tokio::time::sleep(COUNTED_EVERY).await;
+        }
+        Ok(())
+    }
+
+    async fn restore(&mut self, step: &'a Step) -> Result<(), String> {
+        let programs = self.programs(step);
+        for Backup { taken, way, made } in &self.sets {
+            let programs = programs.at(&taken.at);
+            let target = way.target(&self.printed.text())?;
+            restore(&made.dir, &target, &self.policy(), &programs).await.map_err(told)?;
+            way.settle(&programs).await.map_err(told)?;
+        }
+        Ok(())
+    }
+
+    fn about<'b>(&'b self, way: &Way) -> About<'b> {
+        About { system: &self.kit.system, seal: if way.sealed() { &self.lock.0 } else { &self.open_seal } }
+    }
+
+    fn programs(&self, step: &Step) -> TargetPrograms {
+        let first = self.drill.takes.first().map(|taken| taken.at.clone());
+        let at = first.unwrap_or_else(|| Place::of(gauntlet_core::act::Unit::Ground));
+        TargetPrograms::new(self.world, &self.kit.pipes, at, &step.id)
+    }
+
+    fn policy(&self) -> Policy {
+        let (system, keys) = (Some(self.kit.system.clone()), self.lock.1.clone());
+        Policy { system, keys, ..Policy::new(jiff::Timestamp::now()) }
+    }
+}
+
+/// What a step's program prints, where somebody waits for it.
+fn prints(step: &Step) -> Option<&Artefact> {
+    step.acts.iter().find_map(|act| match act {
+        Act::Exec { program, .. } => program.stdout.as_ref(),
+        _ => None,
+    })
+}
+
+fn told(error: Error) -> String {
+    error.to_string()
+}

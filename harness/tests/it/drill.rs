@@ -1,0 +1,100 @@
+//! Drills on real processes, one after the other in one run: what each destroys is restored, and what it may not lose is there.
+//! One drill a scenario, with longer phases: `gauntlet drill --all`.
+
+use serde_json::Value;
+
+use crate::stage::Stage;
+
+/// How often a finding of that name is met.
+fn met(stage: &Stage, what: &str) -> usize {
+    let report: Value = serde_json::from_str(&stage.report("report.json")).unwrap();
+    let findings = report["findings"].as_array().unwrap();
+    findings.iter().filter(|found| found["state"] == "met" && found["what"] == what).count()
+}
+
+const DRILLS: &str = "
+hypothesis: what is lost is restored
+system: SYSTEM
+seed: 8
+load:
+  - behaviour: record
+    arrivals: { poisson: 150/s }
+  - behaviour: look-up
+    arrivals: { poisson: 100/s }
+  - behaviour: ask-again
+    arrivals: { poisson: 50/s }
+phases: { warm-up: 1s, baseline: 3s, drill: 62s, after: 3s }
+drills:
+  - redis-rdb: cache
+    at: drill
+    within: 7s
+    lose: 200
+  - redis-aof: cache
+    at: drill + 7s
+    within: 7s
+    lose: 200
+  - configuration: [service, ingress]
+    at: drill + 14s
+    within: 13s
+    lose: 200
+  - point-in-time: database
+    at: drill + 27s
+    within: 16s
+    lose: 200
+  - total-loss: [database, cache, service, ingress]
+    at: drill + 43s
+    within: 19s
+    lose: 200
+may-lose: [database, cache, service, ingress]
+objectives:
+  - rto < 20s
+  - errors < 2% in baseline
+";
+
+#[test]
+fn what_is_destroyed_is_restored_and_nothing_else_is_lost() {
+    let stage = Stage::new();
+    let ended = stage.run(DRILLS, &[]);
+    assert_eq!(ended.code, 0, "{}", ended.text);
+    for (what, times) in [
+        ("drill loses no write", 3),
+        ("drill restores all that came before the destruction", 1),
+        ("drill restores all but the newest writes", 1),
+        ("rto < 20s", 5),
+    ] {
+        assert_eq!(met(&stage, what), times, "{what}: {}", ended.text);
+    }
+    stage.assert_nothing_left();
+}
+
+const REFUSALS: &str = "
+hypothesis: no spoilt backup is restored
+system: SYSTEM
+seed: 8
+load:
+  - behaviour: record
+    arrivals: { poisson: 100/s }
+  - behaviour: ask-again
+    arrivals: { poisson: 50/s }
+phases: { warm-up: 1s, drill: 20s }
+drills:
+  - refusals: cache
+    at: drill + 1s
+    within: 6s
+  - refusals: database
+    at: drill + 7s
+    within: 12s
+objectives:
+  - errors < 2%
+checks: [no-lost-write]
+";
+
+#[test]
+fn every_spoilt_backup_is_refused_and_nothing_is_touched() {
+    let stage = Stage::new();
+    let ended = stage.run(REFUSALS, &[]);
+    assert_eq!(ended.code, 0, "{}", ended.text);
+    assert_eq!(met(&stage, "drill refuses every spoilt backup"), 2, "{}", ended.text);
+    assert!(ended.text.contains("14 of 14 spoilt backups"), "{}", ended.text);
+    stage.assert_nothing_left();
+}
