@@ -22,7 +22,7 @@ pub mod canary;
 mod connections;
 mod course;
 mod coverage;
-mod drill;
+pub mod drill;
 pub mod gate;
 mod generator;
 mod machines;
