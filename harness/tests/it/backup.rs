@@ -57,6 +57,15 @@ impl Desk {
         self.run.sql(&self.at(), statement).await
     }
 
+    /// Returns when the only replication slot is in use, or is not; panics after 20 s.
+    async fn slot_is(&self, active: &str) {
+        let end = Instant::now() + Duration::from_secs(20);
+        while self.sql("select active::text from pg_replication_slots").await != active {
+            assert!(Instant::now() < end, "the slot's `active` did not become {active}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// Words separated by blanks: `PORT`, `REDIS`, `RECIPIENT` stand for this desk's, `@name` for a file of it.
     fn command(&self, words: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_gauntlet"));
@@ -207,14 +216,12 @@ async fn a_server_comes_back_as_it_was_at_a_restore_point() {
     desk.sql("create table notes (id int); insert into notes select generate_series(1, 10); select 'done'")
         .await;
     let first = desk.made(&format!("backup point-in-time --into @sets {STREAM}"));
+    // The server lets go of the slot a moment after the backup's own stream has ended.
+    desk.slot_is("false").await;
     let follow = "backup follow --port PORT --user causal --slot gauntlet --wal @wal";
     let mut following =
         Process(desk.command(follow).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
-    let active = "select active::text from pg_replication_slots";
-    let end = Instant::now() + Duration::from_secs(20);
-    while desk.sql(active).await != "true" && Instant::now() < end {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    desk.slot_is("true").await;
     let (code, told) = desk.gauntlet(&format!("backup extend {first} {STREAM}"));
     assert!(code == 4 && told.contains("is active for PID"), "{told}");
     following.signal(Signal::INT);
