@@ -17,6 +17,7 @@ mod cluster;
 mod deploy;
 mod diagnose;
 mod doctor;
+mod drill;
 mod gate;
 mod heal;
 mod images;
@@ -45,6 +46,7 @@ struct Cli {
 enum Command {
     Run(run::Args),
     Gate(gate::Args),
+    Drill(drill::Args),
     Plan(plan::Args),
     Replay(replay::Args),
     List(list::Args),
@@ -80,6 +82,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let outcome = match cli.command {
         Command::Run(args) => args.run(),
         Command::Gate(args) => args.run(),
+        Command::Drill(args) => args.run(),
         Command::Plan(args) => args.run(),
         Command::Replay(args) => args.run(),
         Command::List(args) => args.run(),

@@ -101,46 +101,58 @@ impl Args {
 ///
 /// An inconclusive scenario is repeated that often; its last attempt counts.
 pub(super) fn run_all(paths: &[PathBuf], options: &Options, repeats: usize) -> Outcome {
-    let files = match scenario_files(paths) {
-        Ok(files) => files,
+    let ended = match run_each(paths, options, repeats) {
+        Ok(ended) => ended,
         Err(why) => {
             complain(format!("error: {why}"));
             return Outcome::BadScenario;
         }
     };
+    if ended.len() > 1 {
+        say("");
+        for Ended { file, done, .. } in &ended {
+            let place = done.directory.as_ref().map(|dir| dir.display().to_string()).unwrap_or_default();
+            say(format!("{:<14} {}  {place}", done.outcome, file.display()));
+        }
+    }
+    worst(ended.iter().filter(|ended| ended.counts).map(|ended| ended.done.outcome))
+}
+
+/// A scenario that has ended.
+pub(super) struct Ended {
+    pub(super) file: PathBuf,
+    pub(super) done: Done,
+    /// Not when it was repeated.
+    counts: bool,
+}
+
+/// Runs them all, one after the other.
+pub(super) fn run_each(paths: &[PathBuf], options: &Options, repeats: usize) -> Result<Vec<Ended>, String> {
     let mut ended = Vec::new();
-    let mut last = Vec::new();
-    for file in &files {
-        let outcome = attempts(file, options, repeats, &mut ended);
-        last.push(outcome);
+    for file in scenario_files(paths)? {
+        let outcome = attempts(&file, options, repeats, &mut ended);
         // A person who said stop does not want the next one.
         if matches!(outcome, Outcome::Interrupted | Outcome::NotHealed) {
             break;
         }
     }
-    if ended.len() > 1 {
-        say("");
-        for (file, done) in &ended {
-            let place = done.directory.as_ref().map(|dir| dir.display().to_string()).unwrap_or_default();
-            say(format!("{:<14} {}  {place}", done.outcome, file.display()));
-        }
-    }
-    last.into_iter().max_by_key(|outcome| severity(*outcome)).unwrap_or(Outcome::BadScenario)
+    Ok(ended)
+}
+
+/// The outcome that stands for several.
+pub(super) fn worst(outcomes: impl Iterator<Item = Outcome>) -> Outcome {
+    outcomes.max_by_key(|outcome| severity(*outcome)).unwrap_or(Outcome::BadScenario)
 }
 
 /// Runs one scenario, again while it is inconclusive and may be repeated. Each attempt names those before it.
-fn attempts<'a>(
-    file: &'a Path,
-    options: &Options,
-    repeats: usize,
-    ended: &mut Vec<(&'a Path, Done)>,
-) -> Outcome {
+fn attempts(file: &Path, options: &Options, repeats: usize, ended: &mut Vec<Ended>) -> Outcome {
     let mut options = options.clone();
     loop {
         let done = run::blocking(file, &options);
         let (outcome, directory) = (done.outcome, done.directory.clone());
-        ended.push((file, done));
-        if outcome != Outcome::Inconclusive || options.earlier.len() >= repeats {
+        let counts = outcome != Outcome::Inconclusive || options.earlier.len() >= repeats;
+        ended.push(Ended { file: file.to_owned(), done, counts });
+        if counts {
             return outcome;
         }
         options.earlier.extend(directory);

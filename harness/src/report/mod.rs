@@ -1,7 +1,7 @@
 //! Reports: what people and machines read of a run. They only read: a journal, and the verdict of the judges.
 //!
 //! Reading order: [`story`] folds the evidence; [`reason`] says the verdict in a sentence; [`FORMATS`] lists what is
-//! written beside the journal; [`console`] tells a run while it goes on, and its verdict.
+//! written beside the journal; [`console`] tells a run while it goes on, and its verdict. [`record`] tells the drills of many runs in one place, from the reports of each.
 //!
 //! - No format reads evidence itself: all take the [`Story`], so no two of them disagree.
 //! - Nothing here talks to a target, a witness or a clock.
@@ -19,6 +19,7 @@ mod html;
 mod json;
 mod junit;
 pub mod reason;
+pub mod record;
 mod show;
 pub mod story;
 
@@ -61,6 +62,7 @@ fn write(path: &Path, text: &str) -> Result<(), ReportError> {
     part.push(".part");
     let part = PathBuf::from(part);
     let failed = |source| ReportError { path: path.to_owned(), source };
-    std::fs::write(&part, text).map_err(failed)?;
+    let written = std::fs::write(&part, text).and_then(|()| std::fs::File::open(&part)?.sync_all());
+    written.map_err(failed)?;
     std::fs::rename(&part, path).map_err(failed)
 }

@@ -26,7 +26,7 @@ pub mod ready;
 mod recorder;
 pub mod rollouts;
 mod screen;
-mod session;
+pub(crate) mod session;
 mod sets;
 pub mod stop;
 pub mod takeover;

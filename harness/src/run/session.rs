@@ -163,7 +163,7 @@ async fn guarded(
 }
 
 /// `20261123-120000-3f9a1c`: sorts by time, unique on this machine.
-fn name_of_run() -> io::Result<String> {
+pub(crate) fn name_of_run() -> io::Result<String> {
     let mut salt = [0u8; 3];
     getrandom::fill(&mut salt).map_err(io::Error::other)?;
     let clock = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();

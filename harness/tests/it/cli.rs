@@ -9,14 +9,18 @@ use std::{
 };
 
 use gauntlet::target::TARGETS;
-use gauntlet_core::{judge::JUDGES, kind::FAULTS, system};
+use gauntlet_core::{
+    judge::JUDGES,
+    kind::{DRILLS, FAULTS, ROLLOUTS},
+    system,
+};
 use serde_json::Value;
 
 use crate::stage::root;
 
-const COMMANDS: [&str; 17] = [
-    "run", "gate", "plan", "replay", "list", "schema", "doctor", "status", "heal", "cluster", "images",
-    "deploy", "undeploy", "diagnose", "backup", "verify", "restore",
+const COMMANDS: [&str; 18] = [
+    "run", "gate", "drill", "plan", "replay", "list", "schema", "doctor", "status", "heal", "cluster",
+    "images", "deploy", "undeploy", "diagnose", "backup", "verify", "restore",
 ];
 /// Commands of commands.
 const BENEATH: [(&str, &str); 13] = [
@@ -97,7 +101,7 @@ fn help_is_as_a_person_reads_it() {
 
 #[test]
 fn lists_are_as_a_person_reads_them() {
-    let lists = ["faults", "rollouts", "targets", "checks"].map(|what| {
+    let lists = ["faults", "rollouts", "drills", "targets", "checks"].map(|what| {
         let list = Shell::new().right(&["list", what]);
         format!("$ gauntlet list {what}\n{list}")
     });
@@ -107,6 +111,25 @@ fn lists_are_as_a_person_reads_them() {
 #[test]
 fn the_plan_of_the_gate_is_as_a_person_reads_it() {
     insta::assert_snapshot!("plan", Shell::new().right(&["plan", "scenarios/gate/benchmarks.yml"]));
+}
+
+#[test]
+fn drills_that_cannot_begin_are_in_the_record_too() {
+    let shell = Shell::new();
+    let (code, told) = shell.gauntlet(&["drill"]);
+    assert!(code == 2 && told.contains("--all"), "{told}");
+    let (bad, reports) = (shell.write("bad.yml", "hypothesis: [\n"), shell.0.path().join("reports"));
+    let (code, told) = shell.gauntlet(&["drill", &bad, "--reports", reports.to_str().unwrap()]);
+    assert!(code == 2 && told.contains("bad scenario   [dir]/bad.yml"), "{told}");
+    let dir = fs::read_dir(reports.join("drills")).unwrap().next().unwrap().unwrap().path();
+    let record: Value = serde_json::from_slice(&fs::read(dir.join("drills.json")).unwrap()).unwrap();
+    assert_eq!(record["exit_code"], 2);
+    let why = record["scenarios"][0]["reason"].as_str().unwrap();
+    assert!(why.contains("bad.yml"), "{why}");
+    fs::remove_dir_all(&reports).unwrap();
+    fs::write(&reports, "").unwrap();
+    let (code, told) = shell.gauntlet(&["drill", &bad, "--reports", reports.to_str().unwrap()]);
+    assert!(code == 2 && told.contains("no record of these drills: cannot write"), "{told}");
 }
 
 #[test]
@@ -257,6 +280,8 @@ fn every_word_of_both_files_is_documented() {
         properties(&serde_json::from_str(&of_root(&format!("docs/schema/{of}.json"))).unwrap(), &mut words);
     }
     words.extend(FAULTS.iter().map(|fault| fault.about().word.to_owned()));
+    words.extend(ROLLOUTS.iter().map(|rollout| rollout.about().word.to_owned()));
+    words.extend(DRILLS.iter().map(|drill| drill.about().word.to_owned()));
     words.extend(JUDGES.iter().filter(|judge| judge.asked).map(|judge| judge.name.to_owned()));
     words.extend(TARGETS.iter().map(|target| target.name().to_owned()));
     let silent: Vec<String> = words.into_iter().filter(|word| !docs.contains(&format!("`{word}`"))).collect();

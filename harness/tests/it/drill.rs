@@ -1,6 +1,8 @@
 //! Drills on real processes, one after the other in one run: what each destroys is restored, and what it may not lose is there.
 //! One drill a scenario, with longer phases: `gauntlet drill --all`.
 
+use std::{fs, process::Command};
+
 use serde_json::Value;
 
 use crate::stage::Stage;
@@ -54,7 +56,7 @@ objectives:
 #[test]
 fn what_is_destroyed_is_restored_and_nothing_else_is_lost() {
     let stage = Stage::new();
-    let ended = stage.run(DRILLS, &[]);
+    let ended = stage.drill(DRILLS);
     assert_eq!(ended.code, 0, "{}", ended.text);
     for (what, times) in [
         ("drill loses no write", 3),
@@ -64,7 +66,33 @@ fn what_is_destroyed_is_restored_and_nothing_else_is_lost() {
     ] {
         assert_eq!(met(&stage, what), times, "{what}: {}", ended.text);
     }
+    recorded(&stage);
     stage.assert_nothing_left();
+}
+
+/// The record names every drill, what was measured, and by digests what of.
+fn recorded(stage: &Stage) {
+    let mut records = fs::read_dir(stage.dir().join("reports/drills")).unwrap();
+    let dir = records.next().unwrap().unwrap().path();
+    let record: Value = serde_json::from_slice(&fs::read(dir.join("drills.json")).unwrap()).unwrap();
+    assert!(record["outcome"] == "passed" && records.next().is_none(), "{record:#}");
+    let scenario = &record["scenarios"][0];
+    let drills = scenario["drills"].as_array().unwrap();
+    assert_eq!(drills.len(), 5, "{record:#}");
+    for drill in drills {
+        assert!(drill["rto_s"].as_f64().is_some_and(|took| took > 0.0), "{drill:#}");
+        assert!(drill["acknowledged"].as_u64() > drill["lost"].as_u64(), "{drill:#}");
+    }
+    assert!(drills[4]["rpo_s"].as_f64() > Some(0.0), "a total loss loses what came since the backup");
+    let digests = scenario["sha256"].as_object().unwrap();
+    assert!(digests.keys().filter(|file| file.ends_with("SHA256SUMS")).count() >= 6, "{digests:#?}");
+    let run = dir.join(scenario["directory"].as_str().unwrap());
+    for (file, digest) in digests {
+        let told = Command::new("sha256sum").arg(run.join(file)).output().unwrap();
+        assert!(told.stdout.starts_with(digest.as_str().unwrap().as_bytes()), "{file}");
+    }
+    let page = fs::read_to_string(dir.join("drills.html")).unwrap();
+    assert!(page.contains("total-loss") && page.contains("report.html"), "{page}");
 }
 
 const REFUSALS: &str = "

@@ -63,7 +63,13 @@ impl Stage {
     /// Starts a scenario whose `SYSTEM` is the reference system.
     pub(crate) fn start(&self, scenario: &str, more: &[String]) -> Child {
         let file = self.write(scenario);
-        self.begin(self.command(), &file, more)
+        self.begin(self.command(), "run", &file, more)
+    }
+
+    /// Runs a scenario as `gauntlet drill` does.
+    pub(crate) fn drill(&self, scenario: &str) -> Ended {
+        let mut child = self.begin(self.command(), "drill", &self.write(scenario), &[]);
+        self.end(&mut child)
     }
 
     /// Runs a scenario as root of an ordinary container would: it may not look at processes of other accounts.
@@ -73,13 +79,13 @@ impl Stage {
         command.args(["--bounding-set=-sys_ptrace", "--inh-caps=-sys_ptrace"]).arg(contained.get_program());
         command.current_dir(root()).stdin(Stdio::null());
         command.envs(contained.get_envs().filter_map(|(name, value)| Some((name, value?))));
-        let mut child = self.begin(command, &self.write(scenario), &[]);
+        let mut child = self.begin(command, "run", &self.write(scenario), &[]);
         self.end(&mut child)
     }
 
-    fn begin(&self, mut command: Command, file: &Path, more: &[String]) -> Child {
+    fn begin(&self, mut command: Command, word: &str, file: &Path, more: &[String]) -> Child {
         let output = fs::File::create(self.dir().join("output")).unwrap();
-        command.arg("run").arg(file).arg("--reports").arg(self.dir().join("reports")).args(more);
+        command.arg(word).arg(file).arg("--reports").arg(self.dir().join("reports")).args(more);
         command.stdout(output.try_clone().unwrap()).stderr(output).spawn().unwrap()
     }
 

@@ -40,7 +40,7 @@ pub(super) fn signature(story: &Story) -> String {
     )
 }
 
-fn looks(outcome: Outcome) -> (&'static str, &'static str) {
+pub(super) fn looks(outcome: Outcome) -> (&'static str, &'static str) {
     match outcome {
         Outcome::Passed => ("good", "✓"),
         Outcome::Failed => ("bad", "✕"),

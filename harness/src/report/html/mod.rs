@@ -13,8 +13,11 @@ mod charts;
 mod connections;
 mod head;
 mod line;
+mod record;
 mod scale;
 mod tables;
+
+pub(super) use record::render as render_record;
 
 pub(super) const FORMAT: Format =
     Format { file: "report.html", about: "for people: one page, self-contained", render };
@@ -44,6 +47,11 @@ fn render(story: &Story, verdict: &Verdict) -> String {
         tables::provenance(story),
         head::signature(story),
     ];
+    page(&title, &parts.concat())
+}
+
+/// The whole page around its parts.
+fn page(title: &str, parts: &str) -> String {
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta http-equiv=\"Content-Security-Policy\" content=\"{POLICY}\">\n\
@@ -52,7 +60,7 @@ fn render(story: &Story, verdict: &Verdict) -> String {
          <body>\n{}\n<main>\n{}</main>\n</body>\n</html>\n",
         Text(title),
         chart::HATCH,
-        parts.concat(),
+        parts,
     )
 }
 

@@ -7,7 +7,7 @@ use crate::report::{
     Story,
     escape::Text,
     reason, show,
-    story::{BehaviourStory, FaultStory, Gain, GainKind, Moment, MomentKind, PhaseStory},
+    story::{BehaviourStory, DrillStory, FaultStory, Gain, GainKind, Moment, MomentKind, PhaseStory},
 };
 
 /// Columns by their heads; a head that begins with `#` is of numbers, one that begins with `=` is never broken.
@@ -56,7 +56,7 @@ pub(super) fn text(value: impl std::fmt::Display) -> String {
 }
 
 /// A state as a word on its colour.
-fn state(state: State) -> String {
+pub(super) fn state(state: State) -> String {
     let class = match state {
         State::Met => "good",
         State::Unknown | State::Invalid | State::Interrupted => "unsure",
@@ -66,7 +66,7 @@ fn state(state: State) -> String {
 }
 
 /// What was measured, and under it why it counts.
-fn measured(finding: &Finding) -> String {
+pub(super) fn measured(finding: &Finding) -> String {
     format!("<b>{}</b><small>{}</small>", Text(&finding.measured), Text(&finding.detail))
 }
 
@@ -203,7 +203,7 @@ const FAULTS: &[&str] =
     &["fault", "#planned", "#first act", "#in force", "#healing", "#healed", "what the witness read"];
 const ROLLOUTS: &[&str] =
     &["rollout", "#planned", "#first act", "#complete", "#healing", "#undone", "what the witness read"];
-const DRILLS: &[&str] =
+const STAGES: &[&str] =
     &["stage", "#planned", "#begun", "#complete", "#settling", "#settled", "what the witness read"];
 
 pub(super) fn faults(story: &Story) -> String {
@@ -222,11 +222,32 @@ pub(super) fn rollouts(story: &Story) -> String {
 
 /// Nothing where nothing was drilled.
 pub(super) fn drills(story: &Story) -> String {
-    if story.drills.is_empty() {
+    if story.drill_stages.is_empty() {
         return String::new();
     }
-    let about = "Seconds since the load began. What was measured stands under Objectives and Checks; the backup is kept beside this report.";
-    section("Drills", about, &spans(DRILLS, &story.drills))
+    let about = "RPO: how long before the destruction the oldest lost write was acknowledged. RTO: from the destruction to the first right answer on a record. Backups are kept beside this report. Stages: seconds since the load began.";
+    section("Drills", about, &(measures(&story.drills) + &spans(STAGES, &story.drill_stages)))
+}
+
+/// What drills measured, a row each.
+pub(super) fn measures(drills: &[DrillStory]) -> String {
+    let mut table =
+        Table::new(&["drill", "#writes acknowledged", "#lost", "#RPO", "#RTO", "#full service", "#refused"]);
+    for drill in drills {
+        let restores = drill.offered == 0;
+        let only = |shown: String| if restores { shown } else { show::NONE.to_owned() };
+        let none = || show::NONE.to_owned();
+        table.row([
+            format!("<b>{}</b>", Text(&drill.title)),
+            show::count(drill.acknowledged),
+            only(drill.lost.map_or_else(none, show::count)),
+            only(show::moment(drill.rpo_s)),
+            only(show::moment(drill.rto_s)),
+            only(show::moment(drill.full_service_s)),
+            if restores { none() } else { format!("{} of {}", drill.refused, drill.offered) },
+        ]);
+    }
+    table.html()
 }
 
 fn spans(head: &'static [&'static str], spans: &[FaultStory]) -> String {

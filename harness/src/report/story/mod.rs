@@ -16,6 +16,7 @@ use crate::journal::{Recorded, table::AUDIT_STEP};
 mod behaviours;
 mod canaries;
 mod connections;
+mod drills;
 mod faults;
 mod generator;
 mod phases;
@@ -27,6 +28,7 @@ mod timeline;
 pub use behaviours::BehaviourStory;
 pub use canaries::{CanaryStory, SplitStory};
 pub use connections::ConnectionStory;
+pub use drills::DrillStory;
 pub use faults::{FaultStory, ProofStory};
 pub use generator::GeneratorStory;
 pub use phases::{PhaseStory, Quantiles};
@@ -74,9 +76,12 @@ pub struct Story {
     /// The rollouts, in the order of the plan.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub rollouts: Vec<FaultStory>,
-    /// The stages of the drills, in order.
+    /// The drills, in the order of the plan, and what was measured.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub drills: Vec<FaultStory>,
+    pub drills: Vec<DrillStory>,
+    /// Their stages, in order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub drill_stages: Vec<FaultStory>,
     /// The canaries among them, and what was compared.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub canaries: Vec<CanaryStory>,
@@ -156,7 +161,8 @@ impl Story {
             phases: plan.phases.iter().map(|phase| PhaseStory::of(phase, &rows)).collect(),
             faults: faults::fold(plan, recorded.events(), clock),
             rollouts: faults::rollouts(plan, recorded.events(), clock),
-            drills: faults::drills(plan, recorded.events(), clock),
+            drills: drills::fold(plan, recorded),
+            drill_stages: faults::drills(plan, recorded.events(), clock),
             canaries: canaries::fold(plan, recorded),
             connections: connections::fold(plan, recorded.events()),
             behaviours: behaviours::fold(plan, &rows),
@@ -172,7 +178,7 @@ impl Story {
 
     /// Faults, rollouts and drills: what charts show as spans.
     pub fn spans(&self) -> impl Iterator<Item = &FaultStory> {
-        self.faults.iter().chain(&self.rollouts).chain(&self.drills)
+        self.faults.iter().chain(&self.rollouts).chain(&self.drill_stages)
     }
 
     /// The end of the time line that charts show.

@@ -23,9 +23,12 @@ mod say;
 pub use self::course::Account;
 use self::course::Course;
 
+/// What it is called in findings.
+pub const NAME: &str = "drill";
+
 /// Its line in the list.
 pub(super) const KIND: JudgeKind = JudgeKind {
-    name: "drill",
+    name: NAME,
     about: "a drill restores, loses nothing but what came after its backup, and says how much and for how long",
     asked: false,
     make: |plan| Box::new(Drills::new(plan)),

@@ -1,3 +1,5 @@
+//! Each check, with evidence written down: met, missed, and when it can say nothing.
+
 use std::{collections::BTreeSet, time::Duration};
 
 use super::Drills;
