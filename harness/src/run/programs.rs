@@ -74,7 +74,7 @@ impl TargetPrograms {
             (from, to)
         });
         let program = Program {
-            argv: argv(call),
+            argv: argv(call, fed.is_some()),
             stdin: fed.is_some().then(|| reads.clone()),
             stdout: drained.is_some().then(|| writes.clone()),
             stderr: Some(complains.clone()),
@@ -115,9 +115,12 @@ impl TargetPrograms {
 
 /// Sets variables, then becomes the program; what it is given it reads as words only. Small images have a shell and no `env`.
 const WITH: &str = r#"while [ "$1" != -- ]; do export "$1"; shift; done; shift; exec "$@""#;
+/// The same, and what the program does not read of its input is read for it: a cluster does not tell that a program has
+/// ended before all of that is taken.
+const FED: &str = r#"while [ "$1" != -- ]; do export "$1"; shift; done; shift; "$@" || code=$?; cat > /dev/null; exit ${code:-0}"#;
 
-fn argv(call: &Call) -> Vec<String> {
-    let before = ["sh", "-euc", WITH, "sh"].map(str::to_owned).into_iter();
+fn argv(call: &Call, fed: bool) -> Vec<String> {
+    let before = ["sh", "-euc", if fed { FED } else { WITH }, "sh"].map(str::to_owned).into_iter();
     let variables = call.env.iter().map(|(name, value)| format!("{name}={value}"));
     let program = ["--".to_owned(), call.program.clone()];
     before.chain(variables).chain(program).chain(call.args.iter().cloned()).collect()
@@ -216,6 +219,8 @@ impl Keep for Said {
 
 #[cfg(test)]
 mod tests {
+    use std::{io::Write, process::Stdio};
+
     use gauntlet_backup::call::Call;
 
     use super::argv;
@@ -224,12 +229,26 @@ mod tests {
     fn a_program_has_its_variables_and_its_words_as_they_are() {
         let mut call = Call::new("printf", ["%s|", "a b", "$HOME", "--", "*"]);
         call.env.insert("VARIABLE".into(), "c d".into());
-        let words = argv(&call);
+        let words = argv(&call, false);
         let run =
             |words: &[String]| std::process::Command::new(&words[0]).args(&words[1..]).output().unwrap();
         assert_eq!(String::from_utf8(run(&words).stdout).unwrap(), "a b|$HOME|--|*|");
         let mut shown = Call::shell(r#"printf "%s" "$VARIABLE""#, []);
         shown.env.insert("VARIABLE".into(), "c d".into());
-        assert_eq!(String::from_utf8(run(&argv(&shown)).stdout).unwrap(), "c d");
+        assert_eq!(String::from_utf8(run(&argv(&shown, false)).stdout).unwrap(), "c d");
+    }
+
+    #[test]
+    fn a_program_that_reads_no_more_has_its_input_read_for_it_and_its_code_told() {
+        let words = argv(&Call::shell("read -r first; echo \"$first\"; exit 3", []), true);
+        let mut program = std::process::Command::new(&words[0]);
+        let mut program =
+            program.args(&words[1..]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut input = program.stdin.take().unwrap();
+        input.write_all(b"first\n").unwrap();
+        (0..100).try_for_each(|_| input.write_all(&[0; 64 << 10])).unwrap();
+        drop(input);
+        let ended = program.wait_with_output().unwrap();
+        assert_eq!((ended.status.code(), ended.stdout.as_slice()), (Some(3), b"first\n".as_slice()));
     }
 }

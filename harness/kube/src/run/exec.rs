@@ -17,7 +17,7 @@ use kube::{
 };
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
-    sync::mpsc,
+    sync::{Notify, mpsc},
     task::{JoinHandle, spawn_blocking},
     time::timeout,
 };
@@ -58,11 +58,16 @@ pub(super) async fn run(
     };
     let complaints = flowed.complaints.clone();
     let whole = flowed.well(secrets, what)?;
-    if let Some(mut told) = stderr {
-        told.write_all(&complaints).map_err(|error| Trouble::failed(what, error))?;
-        told.keep()?;
-    }
-    whole.map_or(Ok(()), |whole| whole.keep())
+    // Whoever waits at the other end may be slow.
+    let kept = spawn_blocking(move || {
+        if let Some(mut told) = stderr {
+            told.write_all(&complaints)
+                .map_err(|error| Trouble::failed("keep what it complained of", error))?;
+            told.keep()?;
+        }
+        whole.map_or(Ok(()), |whole| whole.keep())
+    });
+    kept.await.unwrap_or_else(|panic| Err(Trouble::failed(what, panic)))
 }
 
 /// How the streams and the program ended.
@@ -81,10 +86,13 @@ async fn flow(
 ) -> Flowed {
     let (stdin, stdout, stderr) = (process.stdin(), process.stdout(), process.stderr());
     let status = process.take_status();
+    let ended = Notify::new();
     let feed = async {
-        match (stdin, from) {
-            (Some(to), Some(from)) => feed(from, to).await,
-            _ => Ok(()),
+        let (Some(to), Some(from)) = (stdin, from) else { return Ok(()) };
+        // The client's pipe does not break when the program ends: nobody would ever take the rest.
+        tokio::select! {
+            fed = feed(from, to) => fed,
+            () = ended.notified() => Ok(()),
         }
     };
     let complaints = async {
@@ -94,10 +102,12 @@ async fn flow(
         }
     };
     let status = async {
-        match status {
+        let status = match status {
             Some(status) => status.await,
             None => None,
-        }
+        };
+        ended.notify_one();
+        status
     };
     let (fed, drained, complaints, status) = tokio::join!(feed, drain(stdout, into), complaints, status);
     Flowed { fed, drained, complaints, status }

@@ -62,7 +62,7 @@ fn lives(pod: &Pod) -> bool {
     pod.metadata.deletion_timestamp.is_none() && !matches!(phase, Some("Failed" | "Succeeded"))
 }
 
-fn replica(pod: &Pod, container: &str) -> Replica {
+pub(crate) fn replica(pod: &Pod, container: &str) -> Replica {
     let statuses = pod.status.as_ref().and_then(|status| status.container_statuses.as_deref());
     let status = statuses.unwrap_or_default().iter().find(|status| status.name == container);
     Replica {

@@ -196,7 +196,7 @@ impl Probes<'_> {
 }
 
 /// Makes an object, unless it is there already.
-async fn made<K>(api: &Api<K>, what: String, object: &K) -> Result<(), Trouble>
+pub(crate) async fn made<K>(api: &Api<K>, what: String, object: &K) -> Result<(), Trouble>
 where
     K: Clone + Debug + DeserializeOwned + Serialize,
 {

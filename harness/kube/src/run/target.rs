@@ -27,6 +27,7 @@ use crate::{
         secrets,
         sets::Sets,
         site::Site,
+        stand_in::StandIns,
         workload::{
             self, Workload,
             revise::{self, Standing},
@@ -125,11 +126,14 @@ impl KubeTarget {
 
     /// Whether the container has the program is known when it is run: images need no shell to look with.
     async fn prepare_exec(&self, act: &Act, at: &Place, program: &Program) -> Result<Prepared, Trouble> {
-        let found = self.found(act, at).await?;
-        let Found { at, .. } = found.ok_or_else(|| Trouble::refused(act, "it does not run"))?;
         if program.argv.is_empty() {
             return Err(Trouble::refused(act, "it names no program"));
         }
+        let at = match self.found(act, at).await? {
+            Some(found) => found.at,
+            None if self.stopped(at).await?.is_some() => at.clone(),
+            None => return Err(Trouble::refused(act, "it does not run")),
+        };
         let touches = vec![at.unit.clone()];
         let act = Act::Exec { at, program: program.clone() };
         Ok(Prepared { act, undo: None, idle: false, touches })
@@ -144,15 +148,27 @@ impl KubeTarget {
             Some(object) => here.iter().find(|one| is_pinned(one, object)),
             None => here.get(usize::from(*index).saturating_sub(1)),
         };
-        let Some(replica) = replica else {
+        let replica = match (replica, self.stopped(at).await?) {
+            (Some(replica), _) => replica.clone(),
+            (None, Some(workload)) => self.stand_ins().make(&workload, component, *index).await?,
             // What takes a step back is not pinned; with the workload there is nothing left to take back.
-            let gone = at.object.is_none() && self.workload(component).await?.is_none();
-            return if gone { Ok(()) } else { Err(Trouble::failed(act, "it does not run")) };
+            _ if at.object.is_none() && self.workload(component).await?.is_none() => return Ok(()),
+            _ => return Err(Trouble::failed(act, "it does not run")),
         };
         let secrets = secrets::of(&self.client, &self.system, &self.site).await?;
         let what = act.to_string();
         let streams = Streams::open(program, self.artefacts.as_deref(), &what)?;
-        exec::run(&self.pods(), replica, program, streams, &secrets, &what).await
+        exec::run(&self.pods(), &replica, program, streams, &secrets, &what).await
+    }
+
+    /// The workload of a replica that it is told not to have; none: it should run, or the run did not start it.
+    async fn stopped(&self, at: &Place) -> Result<Option<Workload>, Trouble> {
+        let Place { unit: Unit::Replica { component, index }, object: None } = at else { return Ok(None) };
+        if !self.site.is_provisioned() {
+            return Ok(None);
+        }
+        let workload = self.workload(component).await?;
+        Ok(workload.filter(|workload| workload.replicas < i32::from(*index)))
     }
 
     async fn prepare_signal(
@@ -229,6 +245,9 @@ impl KubeTarget {
             Act::Start { unit: Unit::Replica { component, index } } => {
                 if let Some(of) = self.set_of(component) {
                     self.sets().make(act, component, of).await?;
+                }
+                if self.site.is_provisioned() {
+                    self.stand_ins().remove(component, *index).await?;
                 }
                 self.scale(act, component, |count| count.max(i32::from(*index))).await
             }
@@ -324,6 +343,10 @@ impl KubeTarget {
 
     fn sets(&self) -> Sets<'_> {
         Sets { client: &self.client, system: &self.system, site: &self.site }
+    }
+
+    fn stand_ins(&self) -> StandIns<'_> {
+        StandIns { client: &self.client, system: &self.system, site: &self.site }
     }
 
     fn probes(&self) -> Probes<'_> {

@@ -98,6 +98,19 @@ struct Backup {
 /// What a stage does that is decided there.
 type Work<'a> = Pin<Box<dyn Future<Output = Result<(), String>> + Send + 'a>>;
 
+/// A step that only asks, while it does. However it ends, also when nobody waits for it any more, nothing of it is left.
+struct Asking<'a> {
+    world: &'a World,
+    id: StepId,
+}
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        self.world.say(What::Healing { step: self.id.clone() });
+        self.world.say(What::Healed { step: self.id.clone() });
+    }
+}
+
 impl<'a> Running<'a> {
     fn new(drill: &'a DrillPlan, world: &'a World, kit: &'a Kit) -> Self {
         let (sets, open, printed) = (vec![], vec![], Said::default());
@@ -142,14 +155,12 @@ impl<'a> Running<'a> {
         step: &Step,
         work: impl FnOnce(&'b mut Self) -> Work<'b>,
     ) -> Result<(), String> {
-        let (world, id) = (self.world, step.id.clone());
-        world.say(What::Entering { step: id.clone(), acts: vec![] });
+        let asking = Asking { world: self.world, id: step.id.clone() };
+        asking.world.say(What::Entering { step: step.id.clone(), acts: vec![] });
         let done = work(self).await;
         if done.is_ok() {
-            world.say(What::Entered { step: id.clone() });
+            asking.world.say(What::Entered { step: step.id.clone() });
         }
-        world.say(What::Healing { step: id.clone() });
-        world.say(What::Healed { step: id });
         done
     }
 
