@@ -7,7 +7,7 @@ use std::{path::Path, time::Duration};
 use jiff::Timestamp;
 
 use crate::{
-    call::Programs,
+    call::{Call, Programs},
     error::Error,
     form::{Form, configuration, logical, place::Directory, point_in_time, redis},
     manifest::Manifest,
@@ -27,6 +27,8 @@ pub enum Target {
     Redis(redis::DataDirectory),
     /// A directory for the files, or for `objects.yaml`.
     Configuration(Directory),
+    /// A program that reads the objects and makes them.
+    Objects(Call),
 }
 
 /// What was restored, and what it took.
@@ -46,7 +48,7 @@ impl Target {
             Self::Logical(_) => Form::Logical,
             Self::PointInTime(_) => Form::PointInTime,
             Self::Redis(_) => Form::Redis,
-            Self::Configuration(_) => Form::Configuration,
+            Self::Configuration(_) | Self::Objects(_) => Form::Configuration,
         }
     }
 
@@ -55,7 +57,7 @@ impl Target {
             Self::Logical(target) => logical::version(target, programs).await,
             Self::PointInTime(_) => point_in_time::version(programs).await,
             Self::Redis(_) => redis::version(programs).await,
-            Self::Configuration(_) => Ok(None),
+            Self::Configuration(_) | Self::Objects(_) => Ok(None),
         }
     }
 }
@@ -85,6 +87,7 @@ pub async fn restore(
         Target::PointInTime(target) => point_in_time::restore(set, target, keys, programs).await?,
         Target::Redis(target) => redis::restore(set, target, keys, programs).await?,
         Target::Configuration(target) => configuration::restore(set, target, keys, programs).await?,
+        Target::Objects(call) => configuration::make(set, call, keys, programs).await?,
     }
     let took = |from: Timestamp, to: Timestamp| to.duration_since(from).unsigned_abs();
     Ok(Restored {

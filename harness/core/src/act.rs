@@ -175,6 +175,9 @@ pub enum Ability {
     Exec,
     /// What a replica is configured by lies in its own directory (`HOME`), and a start takes it from there.
     Files,
+    /// What the system is configured by are objects: the ground runs `objects export`, `objects remove COMPONENT...`,
+    /// `objects remove-all`, and `objects import`, with `closed` for all but what lets users in.
+    Objects,
 }
 
 impl Revision {

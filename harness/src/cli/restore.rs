@@ -171,6 +171,6 @@ fn next(target: &Target) -> Option<&'static str> {
         ),
         Target::Redis(to) if to.append_only => Some("start Redis there with appendonly yes"),
         Target::Redis(_) => Some("start Redis there"),
-        Target::Logical(_) | Target::Configuration(_) => None,
+        Target::Logical(_) | Target::Configuration(_) | Target::Objects(_) => None,
     }
 }

@@ -13,7 +13,7 @@ use gauntlet_backup::{
     call::{Call, Ended, Input, Later, Output, Programs},
 };
 use gauntlet_core::{
-    act::{Act, Artefact, Place, Program},
+    act::{Act, Artefact, Place, Program, Unit},
     name::Name,
     port::{Keep, Trouble},
     step::{Begin, End, Step, StepId},
@@ -74,7 +74,11 @@ impl TargetPrograms {
             (from, to)
         });
         let program = Program {
-            argv: argv(call, fed.is_some()),
+            argv: match self.at.unit {
+                // It has no shell and no environment.
+                Unit::Ground => [&call.program].into_iter().chain(&call.args).cloned().collect(),
+                _ => argv(call, fed.is_some()),
+            },
             stdin: fed.is_some().then(|| reads.clone()),
             stdout: drained.is_some().then(|| writes.clone()),
             stderr: Some(complains.clone()),

@@ -221,6 +221,18 @@ pub(crate) async fn restore(
     directory.swap(programs).await
 }
 
+/// A program makes the objects of a set; files are none.
+pub(crate) async fn make(set: &Set, call: &Call, keys: &Keys, programs: &dyn Programs) -> Result<(), Error> {
+    for part in &set.manifest.parts {
+        if part.kind != PartKind::Yaml {
+            return Err(Error::Refused(vec![unsound(&part.name, "it holds files and no objects")]));
+        }
+        let reader = set.reader(part, keys).map_err(|refusal| Error::Refused(vec![refusal]))?;
+        unpack(programs, call, reader).await?;
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::documents;

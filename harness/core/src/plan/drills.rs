@@ -78,12 +78,14 @@ fn plan(
             Mistake::at("lose", "a drill that loses nothing measures no loss").mend("write 1 or more")
         );
     }
-    let said = Drilled { number, components: &components, begins };
+    let objects = known.abilities.contains(&crate::act::Ability::Objects);
+    let all = components.len() == known.system.components.len();
+    let said = Drilled { number, components: &components, all, begins, objects };
     kind.fits(&said)?;
     may_be_lost(kind, &said, scenario)?;
     let (mut track, stages) = said.track(kind);
     // What it runs there is decided there; that it can is asked now.
-    let needs = resolve::needs_of(&track).into_iter().chain(kind.needs().iter().copied());
+    let needs = resolve::needs_of(&track).into_iter().chain(kind.needs(&said));
     if let Some(lacking) = needs.into_iter().find(|need| !known.abilities.contains(need)) {
         let what = format!("the target {} cannot {}", known.target, resolve::word(lacking));
         return Err(Mistake::at(word, what).mend("take another target"));

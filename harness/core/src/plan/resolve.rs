@@ -92,6 +92,7 @@ pub(super) fn word(ability: Ability) -> &'static str {
         Ability::Probe => "probe",
         Ability::Exec => "exec",
         Ability::Files => "let its configuration be replaced as files",
+        Ability::Objects => "let its configuration be replaced as objects",
         Ability::Weigh => "weigh",
     }
 }

@@ -10,8 +10,8 @@ use crate::{api::patience::ask, run::site::TOOLS};
 
 /// The most that can be done on any cluster.
 pub fn most() -> BTreeSet<Ability> {
-    use Ability::{Configure, Exec, Kill, Pause, Probe, Scale, Start, Weigh};
-    BTreeSet::from([Start, Kill, Pause, Configure, Scale, Probe, Weigh, Exec])
+    use Ability::{Configure, Exec, Kill, Objects, Pause, Probe, Scale, Start, Weigh};
+    BTreeSet::from([Start, Kill, Pause, Configure, Scale, Probe, Weigh, Exec, Objects])
 }
 
 /// What can be done on this cluster now: signals need an agent on every node, probes and sets a namespace that goes with
@@ -23,7 +23,8 @@ pub async fn now(client: Client, provisioned: bool) -> Result<BTreeSet<Ability>,
         status.number_ready > 0 && status.number_ready == status.desired_number_scheduled
     });
     let mut can = BTreeSet::from([Ability::Start, Ability::Configure, Ability::Scale, Ability::Exec]);
-    can.extend(provisioned.then_some(Ability::Weigh));
+    // What a run did not make it does not remove.
+    can.extend(provisioned.then_some([Ability::Weigh, Ability::Objects]).into_iter().flatten());
     if ready {
         can.extend([Ability::Kill, Ability::Pause]);
         can.extend(provisioned.then_some(Ability::Probe));

@@ -27,7 +27,14 @@ pub(crate) struct Replica {
     pub(crate) id: Option<String>,
     /// How often it was restarted.
     pub(crate) restarts: i32,
+    /// Whether it was chosen to be the next that its workload removes.
+    pub(crate) leaves: bool,
 }
+
+/// The lower, the earlier a ReplicaSet removes this pod when it is scaled down.
+pub(crate) const DELETION_COST: &str = "controller.kubernetes.io/pod-deletion-cost";
+/// That of a pod that is to leave.
+pub(crate) const LEAVES: &str = "-1000";
 
 /// The label selector of a component's pods, and their container.
 pub(crate) fn selected(system: &System, component: &Name) -> (String, String) {
@@ -72,6 +79,12 @@ pub(crate) fn replica(pod: &Pod, container: &str) -> Replica {
         container: container.to_owned(),
         id: status.and_then(running),
         restarts: status.map_or(0, |status| status.restart_count),
+        leaves: pod
+            .metadata
+            .annotations
+            .as_ref()
+            .and_then(|notes| notes.get(DELETION_COST))
+            .is_some_and(|cost| cost == LEAVES),
     }
 }
 

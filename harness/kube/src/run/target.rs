@@ -22,6 +22,7 @@ use crate::{
     node::{agent, line::Part, lines::Lines},
     run::{
         abilities, exec, ground,
+        objects::{Objects, Wanted},
         pods::{self, Pinned, Replica, selected},
         probes::Probes,
         secrets,
@@ -34,9 +35,6 @@ use crate::{
         },
     },
 };
-
-/// The lower, the earlier a ReplicaSet removes this pod when it is scaled down.
-const DELETION_COST: &str = "controller.kubernetes.io/pod-deletion-cost";
 
 /// A namespace of a cluster.
 pub struct KubeTarget {
@@ -129,6 +127,13 @@ impl KubeTarget {
         if program.argv.is_empty() {
             return Err(Trouble::refused(act, "it names no program"));
         }
+        if at.unit == Unit::Ground {
+            Wanted::read(&program.argv).map_err(|why| Trouble::refused(act, why))?;
+            if !self.site.is_provisioned() {
+                return Err(Trouble::refused(act, "the run did not make what is there"));
+            }
+            return Ok(Prepared { act: act.clone(), undo: None, idle: false, touches: vec![Unit::Ground] });
+        }
         let at = match self.found(act, at).await? {
             Some(found) => found.at,
             None if self.stopped(at).await?.is_some() => at.clone(),
@@ -140,6 +145,12 @@ impl KubeTarget {
     }
 
     async fn exec(&self, act: &Act, at: &Place, program: &Program) -> Result<(), Trouble> {
+        let what = act.to_string();
+        if at.unit == Unit::Ground && self.site.is_provisioned() {
+            let wanted = Wanted::read(&program.argv).map_err(|why| Trouble::refused(act, why))?;
+            let streams = Streams::open(program, self.artefacts.as_deref(), &what)?;
+            return self.objects().run(wanted, streams, program.within).await;
+        }
         let Unit::Replica { component, index } = &at.unit else {
             return Err(Trouble::refused(act, "a program runs at one replica"));
         };
@@ -156,7 +167,6 @@ impl KubeTarget {
             _ => return Err(Trouble::failed(act, "it does not run")),
         };
         let secrets = secrets::of(&self.client, &self.system, &self.site).await?;
-        let what = act.to_string();
         let streams = Streams::open(program, self.artefacts.as_deref(), &what)?;
         exec::run(&self.pods(), &replica, program, streams, &secrets, &what).await
     }
@@ -273,11 +283,13 @@ impl KubeTarget {
         };
         let here = self.replicas(component).await?;
         let Some(replica) = here.iter().find(|one| is_pinned(one, object)) else { return Ok(()) };
-        let first = json!({ "metadata": { "annotations": { DELETION_COST: "-1000" } } });
+        let first = json!({ "metadata": { "annotations": { pods::DELETION_COST: pods::LEAVES } } });
         let pods = self.pods();
         let (params, merged) = (PatchParams::default(), Patch::Merge(&first));
         ask(act, || pods.patch(&replica.pod, &params, &merged)).await?;
-        let left = i32::try_from(here.len()).unwrap_or(i32::MAX) - 1;
+        // Those that were told to leave a moment ago may still be here.
+        let stay = here.iter().filter(|one| !one.leaves && one.uid != replica.uid).count();
+        let left = i32::try_from(stay).unwrap_or(i32::MAX);
         self.scale(act, component, |count| count.min(left)).await
     }
 
@@ -343,6 +355,10 @@ impl KubeTarget {
 
     fn sets(&self) -> Sets<'_> {
         Sets { client: &self.client, system: &self.system, site: &self.site }
+    }
+
+    fn objects(&self) -> Objects<'_> {
+        Objects { client: &self.client, site: &self.site }
     }
 
     fn stand_ins(&self) -> StandIns<'_> {

@@ -239,6 +239,10 @@ impl<'a> Running<'a> {
             restore(&made.dir, &target, &self.policy(), &programs).await.map_err(told)?;
             way.settle(&programs).await.map_err(told)?;
         }
+        for Backup { taken, way, made } in &self.sets {
+            let Some(target) = way.last() else { continue };
+            restore(&made.dir, &target, &self.policy(), &programs.at(&taken.at)).await.map_err(told)?;
+        }
         Ok(())
     }
 

@@ -57,6 +57,7 @@ fn beside(way: &Way) -> Result<Target, String> {
             (directory.path, directory.replace) = (format!("{}.{NEVER}", directory.path), false);
             Target::Configuration(directory)
         }
+        Target::Objects(_) => return Err("objects are restored into the system itself".to_owned()),
     })
 }
 

@@ -37,6 +37,7 @@ pub(super) enum Way {
     BaseAndLog { stream: Stream, data: String, before: bool },
     Redis { server: Server, data: String, append_only: bool },
     Configuration { of: String, home: String },
+    Objects,
 }
 
 impl Way {
@@ -57,6 +58,7 @@ impl Way {
                 let [home] = lines(programs, HOME, "HOME").await?;
                 Self::Configuration { of: format!("files of {}", taken.at), home }
             }
+            Form::Objects => Self::Objects,
         })
     }
 
@@ -72,6 +74,10 @@ impl Way {
                 call.accepts.push(1);
                 Source::Packed(Packed { of: of.clone(), kind: StreamKind::Tar, call })
             }
+            Self::Objects => {
+                let call = Call::new("objects", ["export"]);
+                Source::Packed(Packed { of: "objects".to_owned(), kind: StreamKind::Yaml, call })
+            }
         }
     }
 
@@ -85,7 +91,7 @@ impl Way {
 
     /// Whether it holds secrets.
     pub(super) fn sealed(&self) -> bool {
-        matches!(self, Self::Configuration { .. })
+        matches!(self, Self::Configuration { .. } | Self::Objects)
     }
 
     /// Where it is restored to. `printed` is what the destruction printed.
@@ -104,7 +110,13 @@ impl Way {
                 Target::Redis(redis::DataDirectory { directory, append_only })
             }
             Self::Configuration { home, .. } => Target::Configuration(place(&format!("{home}/{RESTORED}"))),
+            Self::Objects => Target::Objects(Call::new("objects", ["import", "closed"])),
         })
+    }
+
+    /// What is restored once more when everything else is: what lets users in.
+    pub(super) fn last(&self) -> Option<Target> {
+        matches!(self, Self::Objects).then(|| Target::Objects(Call::new("objects", ["import"])))
     }
 
     /// What remains to be done after a restore.

@@ -1,7 +1,10 @@
-//! `configuration`: what components have on disk besides data (settings, secrets) is backed up, sealed; they end, it is
-//! destroyed, restored into an empty directory, and they start from it. No write may be lost.
+//! `configuration`: what components are configured by (settings, secrets) is backed up, sealed; they end, it is destroyed,
+//! restored, and they start from it. No write may be lost.
+//!
+//! It is what each replica has in its directory besides data; or all objects of the ground, of which only the workloads of
+//! other components and the volumes stay.
 
-use super::{About, DrillKind, Drilled, Form, Loses, Stage, Staged, Taken, items, shell};
+use super::{About, DrillKind, Drilled, Loses, Stage, Staged, Taken, items, objects, shell};
 use crate::{
     act::{Ability, Act, Place},
     yaml::Mistake,
@@ -12,7 +15,7 @@ pub struct Configuration;
 
 static ABOUT: About = About {
     word: "configuration",
-    summary: "destroys what components have on disk besides data, and restores it from a sealed backup",
+    summary: "destroys what components are configured by, and restores it from a sealed backup",
     example: "configuration: [service, ingress]\nat: drill + 5s\n",
     schema: items,
 };
@@ -27,7 +30,12 @@ impl DrillKind for Configuration {
     }
 
     fn stages(&self, said: &Drilled<'_>) -> Vec<Staged> {
-        let wipes = said.replicas().map(|(at, _)| wipe(&at, false)).collect();
+        let named = said.components.iter().map(|(name, _)| name.to_string());
+        let wipes = if said.objects {
+            vec![objects(["remove".to_owned()].into_iter().chain(named))]
+        } else {
+            said.replicas().map(|(at, _)| wipe(&at, false)).collect()
+        };
         vec![
             Staged::asks(Stage::Backup),
             Staged::asks(Stage::Write),
@@ -38,15 +46,15 @@ impl DrillKind for Configuration {
     }
 
     fn takes(&self, said: &Drilled<'_>) -> Vec<Taken> {
-        said.replicas().map(|(at, _)| Taken { at, form: Form::Configuration }).collect()
+        said.configuration()
     }
 
     fn loses(&self) -> Loses {
         Loses::Nothing
     }
 
-    fn needs(&self) -> &'static [Ability] {
-        &[Ability::Exec, Ability::Files]
+    fn needs(&self, said: &Drilled<'_>) -> Vec<Ability> {
+        said.configurable()
     }
 }
 

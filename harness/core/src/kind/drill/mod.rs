@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::About;
 use crate::{
-    act::{Ability, Act, Place, Program},
+    act::{Ability, Act, Place, Program, Unit},
     name::Name,
     proof::{Expect, Proof, Query},
     scenario::Moment,
@@ -48,8 +48,8 @@ pub trait DrillKind: Sync {
         true
     }
     /// What the target must be able to do besides what the acts need.
-    fn needs(&self) -> &'static [Ability] {
-        &[Ability::Exec]
+    fn needs(&self, _: &Drilled<'_>) -> Vec<Ability> {
+        vec![Ability::Exec]
     }
 }
 
@@ -60,8 +60,12 @@ pub struct Drilled<'a> {
     pub number: usize,
     /// The components, and what the system file says of each; in the order of the system file.
     pub components: &'a [(&'a Name, &'a Component)],
+    /// Whether these are all that the system has.
+    pub all: bool,
     /// When it begins.
     pub begins: Duration,
+    /// Whether the target keeps configuration as objects of the ground, not as files of each replica.
+    pub objects: bool,
 }
 
 /// What a step of a drill is for.
@@ -101,10 +105,10 @@ pub struct Staged {
     pub gone: Vec<Proof>,
 }
 
-/// What is backed up of one replica.
+/// What is backed up of one replica, or of the ground.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Taken {
-    /// The replica.
+    /// The replica, or the ground.
     pub at: Place,
     /// How.
     pub form: Form,
@@ -126,6 +130,8 @@ pub enum Form {
     AppendOnly,
     /// What the replica's directory holds besides data: files, secrets among them. Always sealed.
     Configuration,
+    /// The objects of the ground, secrets among them. Always sealed.
+    Objects,
 }
 
 /// Which acknowledged writes may be missing after a drill.
@@ -199,6 +205,19 @@ impl Drilled<'_> {
         })
     }
 
+    /// What is backed up of their configuration: files of each replica, or all objects of the ground at once.
+    fn configuration(&self) -> Vec<Taken> {
+        if self.objects {
+            return vec![Taken { at: Place::of(Unit::Ground), form: Form::Objects }];
+        }
+        self.replicas().map(|(at, _)| Taken { at, form: Form::Configuration }).collect()
+    }
+
+    /// The ability to have configuration backed up and restored.
+    fn configurable(&self) -> Vec<Ability> {
+        vec![Ability::Exec, if self.objects { Ability::Objects } else { Ability::Files }]
+    }
+
     /// All replicas end, the last component first; what takes it back starts them, and they are ready then.
     fn stop(&self) -> Staged {
         let places: Vec<_> = self.replicas().collect();
@@ -241,6 +260,11 @@ fn shell(at: &Place, script: &str) -> Act {
 fn run(at: &Place, argv: Vec<String>, within: Duration) -> Act {
     let program = Program { argv, stdin: None, stdout: None, stderr: None, within };
     Act::Exec { at: at.clone(), program }
+}
+
+/// What the ground is asked to do with the objects that the system is configured by.
+fn objects(words: impl IntoIterator<Item = String>) -> Act {
+    run(&Place::of(Unit::Ground), ["objects".to_owned()].into_iter().chain(words).collect(), SHORT)
 }
 
 /// Statements that a server's own account of itself in its environment is enough to run.
@@ -359,6 +383,7 @@ impl fmt::Display for Form {
             Self::Snapshot => "snapshot",
             Self::AppendOnly => "append-only files",
             Self::Configuration => "configuration",
+            Self::Objects => "objects",
         })
     }
 }

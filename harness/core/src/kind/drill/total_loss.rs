@@ -1,9 +1,11 @@
 //! `total-loss`: components end and everything that they have on disk is destroyed: settings, secrets, data. They are restored
 //! from the backups alone. What was acknowledged after the backup began is lost, and nothing else.
+//!
+//! Where the system is configured by objects the whole ground goes, volumes included, so all components are lost or none.
 
 use super::{
     About, DrillKind, Drilled, Form, Loses, Stage, Staged, Taken, configuration::wipe, hold, is_postgres,
-    is_redis, items,
+    is_redis, items, objects,
 };
 use crate::{
     act::{Ability, Place},
@@ -28,17 +30,25 @@ impl DrillKind for TotalLoss {
 
     fn fits(&self, said: &Drilled<'_>) -> Result<(), Mistake> {
         let databases = said.components.iter().filter(|(_, spec)| is_postgres(spec)).count();
-        if databases <= 1 {
-            return Ok(());
+        if databases > 1 {
+            return Err(Mistake::at(ABOUT.word, "two databases cannot be backed up at one moment")
+                .mend("name one of them"));
         }
-        Err(Mistake::at(ABOUT.word, "two databases cannot be backed up at one moment")
-            .mend("name one of them"))
+        if said.objects && !said.all {
+            let what = "on this target everything is lost at once, and not all components are named";
+            return Err(Mistake::at(ABOUT.word, what).mend("name every component of the system"));
+        }
+        Ok(())
     }
 
     fn stages(&self, said: &Drilled<'_>) -> Vec<Staged> {
         let database = said.replicas().find(|(_, spec)| is_postgres(spec));
         let hold = database.map(|(at, _)| hold(&at, &said.name(&ABOUT)));
-        let wipes = said.replicas().map(|(at, _)| wipe(&at, true)).collect();
+        let wipes = if said.objects {
+            vec![objects(["remove-all".to_owned()])]
+        } else {
+            said.replicas().map(|(at, _)| wipe(&at, true)).collect()
+        };
         let rest = [
             Staged::asks(Stage::Backup),
             Staged::asks(Stage::Write),
@@ -52,18 +62,18 @@ impl DrillKind for TotalLoss {
     fn takes(&self, said: &Drilled<'_>) -> Vec<Taken> {
         let of = |(at, spec): (Place, &Component)| {
             let database = is_postgres(spec).then_some(Form::BaseAndLog);
-            let data = database.or(is_redis(spec).then_some(Form::Snapshot));
-            let all = [Some(Form::Configuration), data].into_iter().flatten();
-            all.map(move |form| Taken { at: at.clone(), form })
+            let form = database.or(is_redis(spec).then_some(Form::Snapshot))?;
+            Some(Taken { at, form })
         };
-        said.replicas().flat_map(of).collect()
+        // What data are restored into comes first.
+        said.configuration().into_iter().chain(said.replicas().filter_map(of)).collect()
     }
 
     fn loses(&self) -> Loses {
         Loses::SinceBackup
     }
 
-    fn needs(&self) -> &'static [Ability] {
-        &[Ability::Exec, Ability::Files]
+    fn needs(&self, said: &Drilled<'_>) -> Vec<Ability> {
+        said.configurable()
     }
 }
