@@ -1,4 +1,5 @@
-//! Canaries on real processes: one that is promoted although a replica of it dies meanwhile, and one that is rolled back.
+//! Canaries on real processes: one that is promoted although a replica of it dies meanwhile, and one that is rolled back; and
+//! the same of whole sets that get all of the traffic at once.
 //! All handicaps: `make canary-series`.
 
 use crate::{
@@ -81,4 +82,45 @@ fn a_version_that_is_worse_is_rolled_back_together_with_a_fault_on_it() {
     );
     stage.assert_nothing_left();
     assert_replays(&stage, &ended);
+}
+
+const GREEN: &str = "
+hypothesis: a release that is switched over at once keeps its bounds
+system: SYSTEM
+seed: 8
+load:
+  - behaviour: mixed
+    arrivals: { poisson: 300/s }
+phases: { warm-up: 2s, baseline: 31s, release: 50s }
+rollouts:
+  - blue-green: service
+    to: v2
+    at: release + 500ms
+    each: 22s
+    keeps: { errors: 3%, p95: 1s }
+objectives:
+  - errors < 6%
+checks: [no-lost-write]
+generator: { lag: 200ms }
+";
+
+#[test]
+fn a_whole_set_that_keeps_its_bounds_is_promoted() {
+    let stage = Stage::new();
+    let ended = stage.run(GREEN, &[]);
+    assert_eq!(ended.code, 0, "{}", ended.text);
+    assert!(stage.findings("met").contains(&"rollout completes".to_owned()), "{}", ended.text);
+    stage.assert_nothing_left();
+    assert_replays(&stage, &ended);
+}
+
+#[test]
+fn a_whole_set_that_breaks_a_bound_is_taken_back() {
+    let stage = Stage::new();
+    let file = with_a_defective_v2(&stage, "errors:12%");
+    let ended = stage.run(&GREEN.replace("SYSTEM", &file).replace("errors < 6%", "p95 < 1s"), &[]);
+    assert_eq!(ended.code, 1, "{}", ended.text);
+    assert!(stage.findings("met").contains(&"rollout is taken back".to_owned()), "{}", ended.text);
+    assert!(ended.text.contains("is missed: rolled back"), "{}", ended.text);
+    stage.assert_nothing_left();
 }

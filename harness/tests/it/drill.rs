@@ -56,7 +56,7 @@ objectives:
 #[test]
 fn what_is_destroyed_is_restored_and_nothing_else_is_lost() {
     let stage = Stage::new();
-    let ended = stage.drill(DRILLS);
+    let ended = stage.drill(DRILLS, &[]);
     assert_eq!(ended.code, 0, "{}", ended.text);
     for (what, times) in [
         ("drill loses no write", 3),

@@ -32,20 +32,58 @@ objectives:
 checks: [no-lost-write]
 ";
 
+const DRILL: &str = "
+hypothesis: nothing of a killed run is left
+system: SYSTEM
+seed: 9
+load:
+  - behaviour: record
+    arrivals: { constant: 100/s }
+phases: { warm-up: 1s, drill: 30s }
+drills:
+  - point-in-time: database
+    at: drill
+    lose: 20
+may-lose: [database]
+objectives:
+  - rto < 30s
+";
+
+const GREEN: &str = "
+hypothesis: nothing of a killed run is left
+system: SYSTEM
+seed: 9
+load:
+  - behaviour: mixed
+    arrivals: { constant: 100/s }
+phases: { warm-up: 1s, baseline: 30s, release: 90s }
+rollouts:
+  - blue-green: service
+    to: v2
+    at: release
+    each: 30s
+    keeps: { errors: 2% }
+objectives:
+  - p95 < 1s
+";
+
 /// Two leases of 5 s and 15 s.
 const WITHIN: Duration = Duration::from_secs(25);
 
-/// Every stage of a run, by the event that begins it.
-const STAGES: [&str; 9] = [
-    "\"began\"",
-    "\"entering\",\"step\":\"set-up/2\"",
-    "\"event\":\"phase\",\"name\":\"warm-up\"",
-    "\"event\":\"phase\",\"name\":\"baseline\"",
-    "\"entering\",\"step\":\"kill-1/1\"",
-    "\"entered\",\"step\":\"pause-2/1\"",
-    "\"entering\",\"step\":\"update-1/1\"",
-    "\"event\":\"phase\",\"name\":\"recovery\"",
-    "\"load-ended\"",
+/// Every stage of a run, by the event that begins it: a drill's in the middle of its restore, too.
+const STAGES: [(&str, &str); 12] = [
+    (SHORT, "\"began\""),
+    (SHORT, "\"entering\",\"step\":\"set-up/2\""),
+    (SHORT, "\"event\":\"phase\",\"name\":\"warm-up\""),
+    (SHORT, "\"event\":\"phase\",\"name\":\"baseline\""),
+    (SHORT, "\"entering\",\"step\":\"kill-1/1\""),
+    (SHORT, "\"entered\",\"step\":\"pause-2/1\""),
+    (SHORT, "\"entering\",\"step\":\"update-1/1\""),
+    (SHORT, "\"event\":\"phase\",\"name\":\"recovery\""),
+    (SHORT, "\"load-ended\""),
+    (DRILL, "\"entered\",\"step\":\"point-in-time-1/2.5\""),
+    (DRILL, "\"entering\",\"step\":\"point-in-time-1/7.6\""),
+    (GREEN, "\"entered\",\"step\":\"blue-green-1/2\""),
 ];
 
 fn kills() -> usize {
@@ -56,8 +94,8 @@ fn kills() -> usize {
 fn after_sigkill_at_any_stage_nothing_is_left() {
     for number in 0..kills() {
         let stage = Stage::new();
-        let at = STAGES[number % STAGES.len()];
-        let mut run = stage.start(SHORT, &[]);
+        let (scenario, at) = STAGES[number % STAGES.len()];
+        let mut run = stage.start(scenario, &[]);
         stage.await_event(at);
         let private = stage.private();
         // Later rounds strike later within the stage.

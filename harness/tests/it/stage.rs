@@ -67,8 +67,8 @@ impl Stage {
     }
 
     /// Runs a scenario as `gauntlet drill` does.
-    pub(crate) fn drill(&self, scenario: &str) -> Ended {
-        let mut child = self.begin(self.command(), "drill", &self.write(scenario), &[]);
+    pub(crate) fn drill(&self, scenario: &str, more: &[String]) -> Ended {
+        let mut child = self.begin(self.command(), "drill", &self.write(scenario), more);
         self.end(&mut child)
     }
 

@@ -10,8 +10,8 @@ mod cluster;
 #[path = "../shared/conformance.rs"]
 mod conformance;
 mod connections;
-
 mod deploy;
+mod drill;
 mod dry_run;
 mod gate;
 mod outage;
