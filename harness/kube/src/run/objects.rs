@@ -164,7 +164,8 @@ impl Objects<'_> {
                 |other: &DynamicObject| kind(other) == kind(object) && other.name_any() == object.name_any();
             WORKLOADS.contains(&kind(object)) && there.iter().any(same)
         };
-        let rest = rest.into_iter().filter(|object| !runs(object) && !(closed && is_door(object))).collect();
+        let stays_out = |object: &DynamicObject| runs(object) || closed && is_door(object);
+        let rest = rest.into_iter().filter(|object| !stays_out(object)).collect();
         applier.apply(without_pods(rest)).await.map(drop)
     }
 
