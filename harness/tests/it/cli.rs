@@ -332,6 +332,20 @@ fn every_scenario_in_the_documentation_can_be_planned() {
 }
 
 #[test]
+fn every_scenario_of_the_repository_can_be_planned_somewhere() {
+    let shell = Shell::new();
+    for directory in fs::read_dir(root().join("scenarios")).unwrap() {
+        for file in fs::read_dir(directory.unwrap().path()).unwrap() {
+            let file = file.unwrap().path();
+            let target = if file.parent().unwrap().ends_with("kube") { "kube" } else { "local" };
+            let (code, told) = shell.gauntlet(&["plan", file.to_str().unwrap(), "--target", target]);
+            // Without a cluster nobody can say more than that the file is right.
+            assert!(code == 0 || (target == "kube" && !told.contains(".yml:")), "{}: {told}", file.display());
+        }
+    }
+}
+
+#[test]
 fn every_piece_of_a_system_in_the_documentation_is_read() {
     let docs = of_root("docs/scenarios.md");
     let of_system =

@@ -10,7 +10,7 @@ use gauntlet::{
     witness::Sampler,
 };
 use gauntlet_core::{
-    act::{Act, Object, Place, Program, Revision, Signal, Unit},
+    act::{Ability, Act, Object, Place, Program, Revision, Signal, Unit},
     evidence::{CPU_SECONDS, RESIDENT_BYTES},
     port::{Meter, Target, Trouble},
     proof::Query,
@@ -240,7 +240,8 @@ async fn its_abilities_are_what_its_acts_need() {
     let program = Program { argv: vec![], stdin: None, stdout: None, stderr: None, within: Duration::ZERO };
     let exec = Act::Exec { at: at.clone(), program };
     let others = [&start(&at), &configure, &scale, &weigh, &exec];
-    let needed: BTreeSet<_> = signals.iter().chain(others).map(Act::needs).collect();
+    // Drills ask besides where configuration lies.
+    let needed: BTreeSet<_> = signals.iter().chain(others).map(Act::needs).chain([Ability::Files]).collect();
     assert_eq!(run.target.abilities().await.unwrap(), needed);
 }
 
