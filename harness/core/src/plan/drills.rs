@@ -157,7 +157,7 @@ mod tests {
     use std::{collections::BTreeSet, time::Duration};
 
     use crate::{
-        act::Ability,
+        act::{Ability, Act},
         kind::Stage,
         plan::{Known, Plan, plan},
         scenario, system,
@@ -169,12 +169,17 @@ mod tests {
                           get: { steps: [{ method: GET, path: / }] }\naudit: { path: '/{{key}}', found: { list: /items, value: /v } }\n";
 
     fn planned(behaviour: &str, lose: &str, lines: &str) -> Result<Plan, String> {
+        planned_with(Ability::Files, behaviour, lose, lines)
+    }
+
+    /// On a target that keeps configuration so.
+    fn planned_with(kept: Ability, behaviour: &str, lose: &str, lines: &str) -> Result<Plan, String> {
         let text = format!(
             "hypothesis: h\nsystem: s.yml\nphases: {{ warm-up: 5s, drill: 60s }}\ndrills: [{lines}]\nmay-lose: [{lose}]\n\
              load: [{{ behaviour: {behaviour}, arrivals: {{ constant: 10/s }} }}]\nobjectives: [errors < 1%]\n"
         );
         let system = system::read(SYSTEM).unwrap();
-        let abilities = BTreeSet::from([Ability::Start, Ability::Exec, Ability::Files]);
+        let abilities = BTreeSet::from([Ability::Start, Ability::Exec, kept]);
         let known = Known { system: &system, target: "any", abilities, slack: Duration::ZERO };
         let shown = |all: Vec<crate::yaml::Mistake>| {
             all.iter().map(|m| m.show("x.yml")).collect::<Vec<_>>().join("\n")
@@ -202,17 +207,41 @@ mod tests {
         let stop = plan.drills[0].step(Stage::Stop).unwrap();
         let acts: Vec<_> = stop.acts.iter().map(ToString::to_string).collect();
         assert_eq!(acts, ["stop web-2", "stop web-1", "stop store-1"], "what takes it back is in reverse");
-        let taken: Vec<_> =
-            plan.drills[0].takes.iter().map(|taken| format!("{} of {}", taken.form, taken.at)).collect();
+        let taken: Vec<_> = plan.drills[0].takes.iter().map(ToString::to_string).collect();
         assert_eq!(
             taken,
             [
                 "configuration of store-1",
-                "base backup and log of store-1",
                 "configuration of web-1",
-                "configuration of web-2"
+                "configuration of web-2",
+                "base backup and log of store-1"
             ]
         );
+    }
+
+    #[test]
+    fn where_objects_configure_a_system_all_of_them_are_taken_and_a_total_loss_is_of_everything() {
+        let objects = |lose, line| planned_with(Ability::Objects, "put", lose, line);
+        let whole = objects("store, web", "{ total-loss: [web, store], at: drill }").unwrap();
+        let taken =
+            |plan: &Plan| plan.drills[0].takes.iter().map(|taken| taken.to_string()).collect::<Vec<_>>();
+        assert_eq!(taken(&whole), ["objects of ground", "base backup and log of store-1"]);
+        let destroyed = |plan: &Plan| plan.drills[0].step(Stage::Destroy).unwrap().acts[0].clone();
+        let argv = |act: &Act| match act {
+            Act::Exec { at, program } => format!("{}: {}", at, program.argv.join(" ")),
+            other => other.to_string(),
+        };
+        assert_eq!(argv(&destroyed(&whole)), "ground: objects remove-all");
+        let why = objects("store", "{ total-loss: store, at: drill }").unwrap_err();
+        assert!(why.contains("name every component of the system"), "{why}");
+        let some = objects("web", "{ configuration: web, at: drill }").unwrap();
+        assert_eq!(
+            (taken(&some), argv(&destroyed(&some)).as_str()),
+            (vec!["objects of ground".into()], "ground: objects remove web")
+        );
+        let neither =
+            planned_with(Ability::Weigh, "put", "web", "{ configuration: web, at: drill }").unwrap_err();
+        assert!(neither.contains("cannot let its configuration be replaced as files"), "{neither}");
     }
 
     #[test]

@@ -209,9 +209,7 @@ impl<'a> Running<'a> {
         let name = made.dir.file_name().unwrap_or_default().to_string_lossy();
         let at = format!("backups/{name}");
         let what = format!(
-            "{} of {}: {} in {:.1} s, verified in {:.1} s: {at}",
-            taken.form,
-            taken.at,
+            "{taken}: {} in {:.1} s, verified in {:.1} s: {at}",
             Bytes::new(bytes),
             took.as_secs_f64(),
             (began.elapsed() - took).as_secs_f64()
