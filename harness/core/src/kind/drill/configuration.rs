@@ -4,7 +4,7 @@
 //! It is what each replica has in its directory besides data; or all objects of the ground, of which only the workloads of
 //! other components and the volumes stay.
 
-use super::{About, DrillKind, Drilled, Loses, Stage, Staged, Taken, items, objects, shell};
+use super::{About, DrillKind, Drilled, Loses, Staged, Taken, items, objects, shell};
 use crate::{
     act::{Ability, Act, Place},
     yaml::Mistake,
@@ -36,13 +36,7 @@ impl DrillKind for Configuration {
         } else {
             said.replicas().map(|(at, _)| wipe(&at, false)).collect()
         };
-        vec![
-            Staged::asks(Stage::Backup),
-            Staged::asks(Stage::Write),
-            said.stop(),
-            Staged::acts(Stage::Destroy, wipes),
-            Staged::asks(Stage::Restore),
-        ]
+        said.stopped(wipes)
     }
 
     fn takes(&self, said: &Drilled<'_>) -> Vec<Taken> {

@@ -234,6 +234,17 @@ impl Drilled<'_> {
         }
     }
 
+    /// A drill of what is destroyed and restored while it is stopped.
+    fn stopped(&self, destroy: Vec<Act>) -> Vec<Staged> {
+        vec![
+            Staged::asks(Stage::Backup),
+            Staged::asks(Stage::Write),
+            self.stop(),
+            Staged::acts(Stage::Destroy, destroy),
+            Staged::asks(Stage::Restore),
+        ]
+    }
+
     /// The first replica of the first component.
     fn first(&self) -> Place {
         let name =

@@ -1,6 +1,6 @@
 //! `redis-aof`: the same as `redis-rdb`, with the append-only files instead of a snapshot.
 
-use super::{About, DrillKind, Drilled, Form, Loses, Stage, Staged, Taken, item, redis, wipe_redis};
+use super::{About, DrillKind, Drilled, Form, Loses, Staged, Taken, item, redis, wipe_redis};
 use crate::yaml::Mistake;
 
 /// The kind.
@@ -24,13 +24,7 @@ impl DrillKind for RedisAof {
     }
 
     fn stages(&self, said: &Drilled<'_>) -> Vec<Staged> {
-        vec![
-            Staged::asks(Stage::Backup),
-            Staged::asks(Stage::Write),
-            said.stop(),
-            Staged::acts(Stage::Destroy, vec![wipe_redis(&said.first())]),
-            Staged::asks(Stage::Restore),
-        ]
+        said.stopped(vec![wipe_redis(&said.first())])
     }
 
     fn takes(&self, said: &Drilled<'_>) -> Vec<Taken> {

@@ -1,7 +1,7 @@
 //! `redis-rdb`: a snapshot of Redis is taken under load, its data are destroyed, and restored from the snapshot: the cache is warm
 //! again at once. No write may be lost: they are not kept there.
 
-use super::{About, DrillKind, Drilled, Form, Loses, Stage, Staged, Taken, item, redis, wipe_redis};
+use super::{About, DrillKind, Drilled, Form, Loses, Staged, Taken, item, redis, wipe_redis};
 use crate::yaml::Mistake;
 
 /// The kind.
@@ -25,13 +25,7 @@ impl DrillKind for RedisRdb {
     }
 
     fn stages(&self, said: &Drilled<'_>) -> Vec<Staged> {
-        vec![
-            Staged::asks(Stage::Backup),
-            Staged::asks(Stage::Write),
-            said.stop(),
-            Staged::acts(Stage::Destroy, vec![wipe_redis(&said.first())]),
-            Staged::asks(Stage::Restore),
-        ]
+        said.stopped(vec![wipe_redis(&said.first())])
     }
 
     fn takes(&self, said: &Drilled<'_>) -> Vec<Taken> {

@@ -4,8 +4,8 @@
 //! Where the system is configured by objects the whole ground goes, volumes included, so all components are lost or none.
 
 use super::{
-    About, DrillKind, Drilled, Form, Loses, Stage, Staged, Taken, configuration::wipe, hold, is_postgres,
-    is_redis, items, objects,
+    About, DrillKind, Drilled, Form, Loses, Staged, Taken, configuration::wipe, hold, is_postgres, is_redis,
+    items, objects,
 };
 use crate::{
     act::{Ability, Place},
@@ -49,14 +49,7 @@ impl DrillKind for TotalLoss {
         } else {
             said.replicas().map(|(at, _)| wipe(&at, true)).collect()
         };
-        let rest = [
-            Staged::asks(Stage::Backup),
-            Staged::asks(Stage::Write),
-            said.stop(),
-            Staged::acts(Stage::Destroy, wipes),
-            Staged::asks(Stage::Restore),
-        ];
-        hold.into_iter().chain(rest).collect()
+        hold.into_iter().chain(said.stopped(wipes)).collect()
     }
 
     fn takes(&self, said: &Drilled<'_>) -> Vec<Taken> {
