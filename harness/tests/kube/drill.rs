@@ -19,7 +19,7 @@ load:
     arrivals: { poisson: 50/s }
   - behaviour: ask-again
     arrivals: { poisson: 20/s }
-phases: { warm-up: 2s, baseline: 3s, drill: 168s, after: 5s }
+phases: { warm-up: 2s, baseline: 3s, drill: 190s, after: 5s }
 drills:
   - logical: database
     at: drill
@@ -27,17 +27,17 @@ drills:
     lose: 200
   - refusals: database
     at: drill + 18s
-    within: 25s
+    within: 45s
   - point-in-time: database
-    at: drill + 43s
+    at: drill + 63s
     within: 31s
     lose: 200
   - configuration: [service, ingress]
-    at: drill + 74s
+    at: drill + 94s
     within: 24s
     lose: 200
   - total-loss: [database, cache, service, ingress]
-    at: drill + 98s
+    at: drill + 118s
     within: 70s
     lose: 200
 may-lose: [database, cache, service, ingress]
