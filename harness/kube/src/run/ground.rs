@@ -106,11 +106,20 @@ pub(crate) async fn is_left(client: &Client, system: &System, site: &Site) -> Re
     if namespace(client, site).await?.is_some() || (Probes { client, system, site }).are_left().await? {
         return Ok(true);
     }
+    Ok(!volumes(client, site).await?.is_empty())
+}
+
+/// The names of the volumes that the namespace claimed, also when it is gone already.
+pub(crate) async fn volumes(client: &Client, site: &Site) -> Result<Vec<String>, Trouble> {
     let volumes: Api<PersistentVolume> = Api::all(client.clone());
     let all = ListParams::default();
     let volumes = ask("list volumes", || volumes.list(&all)).await?;
-    let claims = volumes.items.into_iter().filter_map(|volume| volume.spec?.claim_ref?.namespace);
-    Ok(claims.into_iter().any(|namespace| namespace == site.namespace))
+    let is_claimed = |volume: &PersistentVolume| {
+        let claim = volume.spec.as_ref().and_then(|spec| spec.claim_ref.as_ref());
+        claim.is_some_and(|claim| claim.namespace.as_ref() == Some(&site.namespace))
+    };
+    let claimed = volumes.items.into_iter().filter(is_claimed);
+    Ok(claimed.filter_map(|volume| volume.metadata.name).collect())
 }
 
 async fn namespace(client: &Client, site: &Site) -> Result<Option<Namespace>, Trouble> {

@@ -24,7 +24,7 @@ use tokio::{task::spawn_blocking, time::timeout};
 use crate::{
     api::{apply::Applier, documents::documents, patience::ask},
     deploy::manifests::{kind, without_pods},
-    run::site::Site,
+    run::{ground, site::Site},
 };
 
 /// The program that the ground knows.
@@ -92,16 +92,13 @@ impl Objects<'_> {
     ) -> Result<(), Trouble> {
         let Streams { stdin, stdout, stderr } = streams;
         let work = async {
-            let text = match wanted {
-                Wanted::Export => self.export().await?,
-                Wanted::Import { closed } => {
-                    self.import(stdin, closed, within).await.map(|()| String::new())?
-                }
-                Wanted::Remove(components) => {
-                    self.remove(&components, within).await.map(|()| String::new())?
-                }
-                Wanted::RemoveAll => self.remove_all(within).await.map(|()| String::new())?,
-            };
+            let mut text = String::new();
+            match wanted {
+                Wanted::Export => text = self.export().await?,
+                Wanted::Import { closed } => self.import(stdin, closed, within).await?,
+                Wanted::Remove(components) => self.remove(&components, within).await?,
+                Wanted::RemoveAll => self.remove_all(within).await?,
+            }
             // Whoever waits at the other end may be slow.
             let kept = spawn_blocking(move || {
                 if let Some(mut to) = stdout {
@@ -184,12 +181,7 @@ impl Objects<'_> {
         let namespace = &self.site.namespace;
         let what = format!("remove namespace {namespace}");
         let volumes: Api<PersistentVolume> = Api::all(self.client.clone());
-        let all = ListParams::default();
-        let claimed = ask(&what, || volumes.list(&all)).await?.items.into_iter().filter(|volume| {
-            let claim = volume.spec.as_ref().and_then(|spec| spec.claim_ref.as_ref());
-            claim.is_some_and(|claim| claim.namespace.as_ref() == Some(namespace))
-        });
-        let claimed: Vec<String> = claimed.map(|volume| volume.name_any()).collect();
+        let claimed = ground::volumes(self.client, self.site).await?;
         let space = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": namespace } });
         let space = serde_json::from_value(space).map_err(|error| Trouble::failed(&what, error))?;
         Applier::new(self.client.clone(), within).delete(vec![space]).await?;

@@ -36,6 +36,7 @@ use crate::{
         workload::{Kind, Workload},
     },
 };
+
 /// How long it may take to run: its image is there already, its volume was just let go.
 const RUNS_WITHIN: Duration = Duration::from_secs(60);
 /// How long it may take to be gone.

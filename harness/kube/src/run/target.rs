@@ -159,12 +159,14 @@ impl KubeTarget {
             Some(object) => here.iter().find(|one| is_pinned(one, object)),
             None => here.get(usize::from(*index).saturating_sub(1)),
         };
-        let replica = match (replica, self.stopped(at).await?) {
-            (Some(replica), _) => replica.clone(),
-            (None, Some(workload)) => self.stand_ins().make(&workload, component, *index).await?,
-            // What takes a step back is not pinned; with the workload there is nothing left to take back.
-            _ if at.object.is_none() && self.workload(component).await?.is_none() => return Ok(()),
-            _ => return Err(Trouble::failed(act, "it does not run")),
+        let replica = match replica {
+            Some(replica) => replica.clone(),
+            None => match self.stopped(at).await? {
+                Some(workload) => self.stand_ins().make(&workload, component, *index).await?,
+                // What takes a step back is not pinned; with the workload there is nothing left to take back.
+                None if at.object.is_none() && self.workload(component).await?.is_none() => return Ok(()),
+                None => return Err(Trouble::failed(act, "it does not run")),
+            },
         };
         let secrets = secrets::of(&self.client, &self.system, &self.site).await?;
         let streams = Streams::open(program, self.artefacts.as_deref(), &what)?;
