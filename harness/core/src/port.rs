@@ -3,7 +3,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    future::Future,
+    future::{Future, pending},
     io::{Read, Write},
     path::Path,
     pin::Pin,
@@ -106,6 +106,10 @@ pub trait Queries: Send + Sync {
     /// Keeps what can be known of a system that did not come up in a directory, without secrets; answers whether there
     /// is more to know than the logs.
     fn diagnose<'a>(&'a self, into: &'a Path) -> Later<'a, bool>;
+    /// Answers why what is started now cannot come, however long one waits; never, where that is not known.
+    fn hopeless(&self) -> Pin<Box<dyn Future<Output = String> + Send + '_>> {
+        Box::pin(pending())
+    }
     /// The last lines that a unit logged, without secrets; none when it logged nothing.
     fn last_words<'a>(&'a self, unit: &'a Unit, lines: usize) -> Later<'a, Option<String>>;
     /// What runs, and on what, for the record; empty where the beginning of the journal says it all.

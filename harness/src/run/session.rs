@@ -225,19 +225,19 @@ impl Session {
     /// Enters the steps of the set-up one after the other.
     async fn set_up(&self) -> bool {
         for step in &self.ready.plan.set_up.steps {
-            let entered = tokio::select! {
-                entered = enter(step, &self.world) => entered,
+            let why = tokio::select! {
+                entered = enter(step, &self.world) => match entered {
+                    Ok(()) => continue,
+                    Err(error) => chain(&error) + &self.diagnosed().await + &self.last_words(&error).await,
+                },
+                why = self.queries.hopeless() => why + &self.diagnosed().await,
                 () = self.stop.heard() => {
                     self.interrupted();
                     return false;
                 }
             };
-            if let Err(error) = entered {
-                let step = Some(step.id.clone());
-                let why = chain(&error) + &self.diagnosed().await + &self.last_words(&error).await;
-                self.recorder.tell(What::Trouble { kind: TroubleKind::SetUp, step, why });
-                return false;
-            }
+            self.recorder.tell(What::Trouble { kind: TroubleKind::SetUp, step: Some(step.id.clone()), why });
+            return false;
         }
         true
     }

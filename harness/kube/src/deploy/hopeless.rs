@@ -11,10 +11,7 @@ use kube::{Api, Client, api::ListParams};
 use tokio::time::{Instant, sleep};
 
 use super::cause::cause;
-use crate::{
-    api::{told::within, wait::reasons},
-    run::site::DEPLOYED_LABEL,
-};
+use crate::api::{told::within, wait::reasons};
 
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 const ASK: Duration = Duration::from_secs(5);
@@ -23,20 +20,20 @@ const GRACE: Duration = Duration::from_secs(15);
 /// How far the cluster's clock may be behind.
 const SKEW: SignedDuration = SignedDuration::from_secs(2);
 
-/// Answers when it is hopeless; else never.
-pub(super) async fn hopeless(client: &Client, namespace: &str, system: &str) -> Trouble {
+/// Answers why the pods with these labels cannot come, once it is hopeless; else never.
+pub(crate) async fn hopeless(client: &Client, namespace: &str, labels: &str) -> String {
     let began = Timestamp::now();
     let mut since: Option<(&'static str, Instant)> = None;
     loop {
         sleep(LOOK_EVERY).await;
         // Who cannot look now looks again; whoever waits for the rollout has a limit.
-        let Ok(told) = signs(client, namespace, system, began - SKEW).await else { continue };
+        let Ok(told) = signs(client, namespace, labels, began - SKEW).await else { continue };
         let lost =
             told.into_iter().find_map(|why| Some((cause(&why).filter(|cause| cause.hopeless)?.name, why)));
         since = match (lost, since) {
             (None, _) => None,
             (Some((name, why)), Some((before, at))) if name == before && at.elapsed() >= GRACE => {
-                return Trouble::failed(format!("deploy {system} into {namespace}"), why);
+                return why;
             }
             (Some((name, _)), Some((before, at))) if name == before => Some((before, at)),
             (Some((name, _)), _) => Some((name, Instant::now())),
@@ -48,12 +45,11 @@ pub(super) async fn hopeless(client: &Client, namespace: &str, system: &str) -> 
 async fn signs(
     client: &Client,
     namespace: &str,
-    system: &str,
+    labels: &str,
     after: Timestamp,
 ) -> Result<Vec<String>, Trouble> {
     let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
-    let of_system = ListParams::default().labels(&format!("{DEPLOYED_LABEL}={system}"));
-    let pods = within(ASK, "its pods", pods.list(&of_system)).await?;
+    let pods = within(ASK, "its pods", pods.list(&ListParams::default().labels(labels))).await?;
     let mut told: Vec<String> = pods
         .items
         .iter()

@@ -32,6 +32,7 @@ use manifests::{Rendered, kind};
 
 pub use bundle::{Around, bundle};
 pub use cause::{Cause, cause, named};
+pub(crate) use hopeless::hopeless;
 pub(crate) use place::Placing;
 pub use undeploy::undeploy;
 
@@ -72,11 +73,13 @@ impl<'a> Deployment<'a> {
     pub async fn up(&self, client: &Client, within: Duration, say: Say<'_>) -> Result<(), Trouble> {
         stage(say, "namespace", self.make_namespace(client)).await?;
         let applied = stage(say, "objects", self.apply(client)).await?;
+        let labels = format!("{DEPLOYED_LABEL}={}", self.system.name);
         tokio::select! {
-            done = self.rolled_out(client, &applied, within, say) => done?,
-            lost = hopeless::hopeless(client, &self.namespace, self.system.name.as_str()) => return Err(lost),
+            done = self.rolled_out(client, &applied, within, say) => done,
+            why = hopeless(client, &self.namespace, &labels) => {
+                Err(Trouble::failed(format!("deploy {} into {}", self.system.name, self.namespace), why))
+            }
         }
-        Ok(())
     }
 
     /// Where its users reach it, a line each; the last says whether it answers from here.

@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     path::Path,
+    pin::Pin,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -14,7 +15,7 @@ use gauntlet_core::{
     name::Name,
     port::{Later, Meter, Queries, Trouble},
     secrets::Secrets,
-    system::{Metric, System},
+    system::{Metric, System, kubernetes::COMPONENT_LABEL},
 };
 use k8s_openapi::api::core::v1::{Event, Pod};
 use kube::{Api, Client, api::ListParams};
@@ -188,6 +189,10 @@ impl Queries for KubeQueries {
 
     fn surroundings(&self) -> Later<'_, Surroundings> {
         Box::pin(self.look_around())
+    }
+
+    fn hopeless(&self) -> Pin<Box<dyn Future<Output = String> + Send + '_>> {
+        Box::pin(deploy::hopeless(&self.client, &self.site.namespace, COMPONENT_LABEL))
     }
 
     fn last_words<'a>(&'a self, unit: &'a Unit, lines: usize) -> Later<'a, Option<String>> {
