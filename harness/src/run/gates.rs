@@ -8,7 +8,7 @@ use std::{
 };
 
 use gauntlet_core::{
-    evidence::{Event, Request, What},
+    evidence::{Event, Request, Sample, What},
     judge::{
         canary::Decision,
         gate::{Watch, settled},
@@ -46,6 +46,13 @@ impl Gates {
     pub(super) fn rows(&self, rows: &[Request]) {
         for watch in self.watches().values_mut() {
             rows.iter().for_each(|row| watch.row(row));
+        }
+    }
+
+    /// Takes readings of metrics.
+    pub(super) fn samples(&self, samples: &[Sample]) {
+        for watch in self.watches().values_mut() {
+            samples.iter().for_each(|sample| watch.sample(sample));
         }
     }
 

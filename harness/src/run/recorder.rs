@@ -66,6 +66,7 @@ impl Recorder {
 
     /// Appends readings of metrics.
     pub(super) fn samples(&self, samples: &[Sample]) {
+        self.gates.samples(samples);
         let written = self.journal.samples(samples);
         self.note(written);
     }

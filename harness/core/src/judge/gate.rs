@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    evidence::{Event, Evidence, Request, TroubleKind, What},
+    evidence::{Event, Evidence, RESIDENT_BYTES, Request, Sample, TroubleKind, What},
     judge::{
         Finding, Judge, JudgeKind, State,
         canary::{Arm, ArmSecond, Canary, Decision, Estimate, Phase, Standing},
@@ -14,15 +14,21 @@ use crate::{
     step::{End, StepId},
 };
 
+mod records;
+
+use self::records::Records;
+
 /// Its line in the list.
 pub(super) const KIND: JudgeKind = JudgeKind {
     name: "canary",
-    about: "no canary is worse than its baseline: errors, wrong answers, latency",
+    about: "no canary is worse than its baseline: errors, wrong answers, lost writes, latency, memory",
     asked: false,
     make: |plan| Box::new(Gates::new(plan)),
 };
 
 const SECOND_US: u64 = 1_000_000;
+/// How much later a reading of memory counts than it was made: by then it has surely come, and a replay sees it as late.
+const READ_LATE_US: u64 = 5 * SECOND_US;
 
 /// One canary's evidence, as far as it has come.
 pub struct Watch {
@@ -39,13 +45,18 @@ pub struct Watch {
     began_us: Option<u64>,
     /// Of each gate: when its split was proved, and when something else began.
     open: Vec<(Option<u64>, Option<u64>)>,
-    seconds: BTreeMap<(u64, Whose), ArmSecond>,
+    seconds: Seconds,
+    /// Who acknowledged which record, and the reads of records; empty unless lost writes are judged.
+    records: Records,
     /// Requests that no set owns: most were answered by nobody.
     nobody: u64,
     canary: Canary,
     /// Seconds before this one are judged.
     judged: u64,
 }
+
+/// What each of them did in each second.
+type Seconds = BTreeMap<(u64, Whose), ArmSecond>;
 
 /// Which replicas answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -73,7 +84,8 @@ impl Watch {
             zero_us: None,
             judged_us: u64::try_from(judged).unwrap_or(u64::MAX),
             began_us: None,
-            seconds: BTreeMap::new(),
+            seconds: Seconds::new(),
+            records: Records::default(),
             nobody: 0,
         })
     }
@@ -116,10 +128,21 @@ impl Watch {
             self.nobody += 1;
             return;
         };
-        let (number, arm) =
-            (row.done_us / SECOND_US, if whose == Whose::Canary { Arm::Canary } else { Arm::Stable });
-        let none = || ArmSecond::new(number, Phase::Baseline, arm);
-        self.seconds.entry((number, whose)).or_insert_with(none).add(row);
+        if self.plan.judge.lost_writes.is_some() {
+            self.records.see(row, whose);
+        }
+        of(&mut self.seconds, row.done_us / SECOND_US, whose).add(row);
+    }
+
+    /// Takes a reading of memory.
+    pub fn sample(&mut self, sample: &Sample) {
+        if self.plan.judge.memory.is_none() || sample.series != RESIDENT_BYTES {
+            return;
+        }
+        let at_us = self.zero_us.and_then(|zero| sample.at_us.checked_sub(zero));
+        let (Some(at_us), Some(whose)) = (at_us, self.whose(sample.component.as_str())) else { return };
+        let second = of(&mut self.seconds, (at_us + READ_LATE_US) / SECOND_US, whose);
+        second.memory = second.memory.max(Some(sample.value as u64));
     }
 
     /// Replicas are called like their set, with more behind it.
@@ -168,17 +191,28 @@ impl Watch {
 
     fn feed(&self, canary: &mut Canary, from: u64, upto: u64) {
         let own = self.plan.sets.baseline.is_none();
-        for ((number, whose), second) in
-            self.seconds.range((from, Whose::Canary)..(upto.max(from), Whose::Canary))
-        {
-            let Some(phase) = self.phase(*number) else { continue };
+        let range = (from, Whose::Canary)..(upto.max(from), Whose::Canary);
+        let mut seconds: Seconds =
+            self.seconds.range(range).map(|(key, second)| (*key, second.clone())).collect();
+        for (number, whose, lost) in self.records.read_back(from..upto.max(from)) {
+            let second = of(&mut seconds, number, whose);
+            second.read_back += 1;
+            second.lost += u64::from(lost);
+        }
+        for ((number, whose), second) in seconds {
+            let Some(phase) = self.phase(number) else { continue };
             // Beside a fresh baseline the replicas that ran before prove nothing of the canary.
-            if *whose != Whose::Own || own || phase == Phase::Baseline {
-                canary.see(&ArmSecond { phase, ..second.clone() });
+            if whose != Whose::Own || own || phase == Phase::Baseline {
+                canary.see(&ArmSecond { phase, ..second });
             }
         }
         canary.close();
     }
+}
+
+fn of(seconds: &mut Seconds, number: u64, whose: Whose) -> &mut ArmSecond {
+    let arm = if whose == Whose::Canary { Arm::Canary } else { Arm::Stable };
+    seconds.entry((number, whose)).or_insert_with(|| ArmSecond::new(number, Phase::Baseline, arm))
 }
 
 struct Gates {
@@ -235,7 +269,9 @@ impl Judge for Gates {
                 self.canaries.iter_mut().for_each(|canary| canary.event(event));
             }
             Evidence::Request(row) => self.canaries.iter_mut().for_each(|canary| canary.watch.row(row)),
-            Evidence::Metric(_) => {}
+            Evidence::Metric(sample) => {
+                self.canaries.iter_mut().for_each(|canary| canary.watch.sample(sample));
+            }
         }
     }
 
@@ -381,7 +417,7 @@ mod tests {
     use super::{Gates, Watch, settled};
     use crate::{
         act::Ability,
-        evidence::{Class, Event, Evidence, Operation, Request, TroubleKind, What},
+        evidence::{Class, Event, Evidence, Operation, RESIDENT_BYTES, Request, Sample, TroubleKind, What},
         judge::{Judge, State, canary::Decision},
         plan::{Known, Plan, plan, with_sets},
         scenario,
@@ -390,14 +426,20 @@ mod tests {
     };
 
     fn planned() -> Plan {
+        planned_with("")
+    }
+
+    fn planned_with(more: &str) -> Plan {
         let system = "format: 1\nname: x\narm_header: x-replica\ncomponents:\n  \
                       web: { replicas: 3, ports: [http], ready: { tcp: { port: http } }, revisions: { v2: { settings: { A: b } } } }\n  \
                       front: { ports: [http], uses: [web], ready: { tcp: { port: http } }, weighs: { component: web, map: m, socket: s } }\n\
-                      endpoint: { component: front, port: http }\nbehaviours: { get: { steps: [{ method: GET, path: / }] } }\n";
+                      endpoint: { component: front, port: http }\nbehaviours: { get: { steps: [\
+                      { method: POST, path: /, mark: { write: { key: k, value: v } } }, \
+                      { method: GET, path: /, mark: { read: { key: k, value: /v } } }] } }\n";
         let text = "hypothesis: h\nsystem: s.yml\nphases: { warm-up: 5s, baseline: 40s, canary: 400s }\n\
-                    rollouts: [{ canary: web, to: v2, at: canary, shares: [10%, 40%], each: 120s }]\n\
+                    rollouts: [{ canary: web, to: v2, at: canary, shares: [10%, 40%], each: 120s MORE }]\n\
                     load: [{ behaviour: get, arrivals: { constant: 10/s } }]\nobjectives: [errors < 1%]\n";
-        let said = scenario::read(text).unwrap();
+        let said = scenario::read(text.replace("MORE", more)).unwrap();
         let system = with_sets(system::read(system).unwrap(), &said);
         let abilities = BTreeSet::from([Ability::Start, Ability::Configure, Ability::Weigh]);
         plan("x", &said, &Known { system: &system, target: "any", abilities, slack: Duration::ZERO }).unwrap()
@@ -489,6 +531,56 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// Whichever arm answers the read: what one of them says it keeps, and does not, is its own doing.
+    #[test]
+    fn a_canary_that_loses_what_it_acknowledged_is_rolled_back() {
+        let plan = planned_with(", harm: { lost-writes: 1% }");
+        let judged = |loser: &str| {
+            let mut watch = Watch::new(&plan, &plan.rollouts[0]).unwrap();
+            events().iter().for_each(|event| watch.event(event));
+            for (number, mut write) in rows(5..160, None).into_iter().enumerate() {
+                let key = number.to_string();
+                let mut read = row(write.done_us / 1_000_000 + 2, number as u64, "web-2", Class::Ok);
+                if write.arm == loser && number % 50 < 5 {
+                    (read.class, read.status) = (Class::WrongStatus, 404);
+                }
+                (write.operation, write.key, write.value) = (Operation::Write, key.clone(), "v".into());
+                (read.operation, read.key, read.value) = (Operation::Read, key, "v".into());
+                watch.row(&read);
+                watch.row(&write);
+            }
+            watch.judge(158).decision()
+        };
+        let lost = judged("web-canary-1");
+        assert!(matches!(&lost, Decision::RollBack { metric, .. } if metric == "lost-writes"), "{lost:?}");
+        assert_eq!(judged("web-baseline-1"), Decision::Promote);
+    }
+
+    #[test]
+    fn a_canary_that_holds_too_much_memory_is_rolled_back_and_one_that_nobody_read_is_not_promoted() {
+        let plan = planned_with(", harm: { errors: 2% }, keeps: { memory: 100MB }");
+        let judged = |from: u64, grows: f64| {
+            let mut watch = Watch::new(&plan, &plan.rollouts[0]).unwrap();
+            events().iter().for_each(|event| watch.event(event));
+            rows(5..160, None).iter().for_each(|row| watch.row(row));
+            for second in from..158 {
+                watch.sample(&Sample {
+                    at_us: ZERO_US + second * 1_000_000,
+                    component: "web-canary".parse().unwrap(),
+                    replica: 1,
+                    life: 1,
+                    series: RESIDENT_BYTES.into(),
+                    value: 20e6 + grows * second as f64,
+                });
+            }
+            watch.judge(158).decision()
+        };
+        assert_eq!(judged(48, 0.0), Decision::Promote);
+        // Over 100 MB from 81 on, and a reading counts five seconds later.
+        assert_eq!(judged(48, 1e6), Decision::RollBack { metric: "memory <= 100.0 MB".into(), second: 86 });
+        assert_eq!(judged(150, 0.0), Decision::GoOn);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::{
     name::Name,
     scenario::{Against, Gated, Rollout, Scenario},
     system::{Component, Shares, System},
-    unit::{NotAQuantity, Percent, Span},
+    unit::{Bytes, NotAQuantity, Percent, Span},
     yaml::Mistake,
 };
 
@@ -93,7 +93,7 @@ pub(super) fn plan(
         Beside::Canary => judge(gated.harm.as_ref())?,
         Beside::Green => compares_nothing(gated)?,
     };
-    let judge = Config { guards: guards(gated.keeps.as_ref())?, ..judge };
+    let judge = guarded(judge, gated.keeps.as_ref())?;
     let least = Duration::from_secs(judge.least.baseline_seconds as u64);
     if begins.saturating_sub(judged) < least {
         let what = format!(
@@ -127,6 +127,7 @@ fn judge(harm: Option<&IndexMap<Name, Percent>>) -> Result<Config, Mistake> {
         match (metric.as_str(), quantile) {
             ("errors", _) => judge.errors = share(usual.errors),
             ("wrong-answers", _) => judge.wrong_answers = share(usual.wrong_answers),
+            ("lost-writes", _) => judge.lost_writes = share(usual.errors),
             (_, Some(number @ 1..=99)) => {
                 let quantile = f64::from(number) / 100.0;
                 let known = usual
@@ -137,14 +138,14 @@ fn judge(harm: Option<&IndexMap<Name, Percent>>) -> Result<Config, Mistake> {
                 judge.latency.push(Quantile { quantile, smallest: 1.0 + smallest, harm: 1.0 + harm });
             }
             _ => {
-                let known = ["errors", "wrong-answers", "p50", "p95", "p99"];
+                let known = ["errors", "wrong-answers", "lost-writes", "p50", "p95", "p99"];
                 return Err(Mistake::unknown(at(), "metric", metric.as_str(), known));
             }
         }
     }
-    match judge.errors.is_some() || judge.wrong_answers.is_some() || !judge.latency.is_empty() {
-        true => Ok(judge),
-        false => Err(Mistake::at("harm", "nothing is judged").mend("write `harm: { errors: 0.5% }`")),
+    match harm.is_empty() {
+        false => Ok(judge),
+        true => Err(Mistake::at("harm", "nothing is judged").mend("write `harm: { errors: 0.5% }`")),
     }
 }
 
@@ -163,26 +164,30 @@ fn compares_nothing(gated: &Gated) -> Result<Config, Mistake> {
     Ok(Config { errors: None, wrong_answers: None, latency: vec![], ..Config::default() })
 }
 
-/// Bounds that hold whatever the other arm does.
-fn guards(keeps: Option<&IndexMap<Name, String>>) -> Result<Vec<Guard>, Mistake> {
-    let guard = |(metric, bound): (&Name, &String)| {
+/// With the bounds that hold whatever the other arm does.
+fn guarded(mut judge: Config, keeps: Option<&IndexMap<Name, String>>) -> Result<Config, Mistake> {
+    for (metric, bound) in keeps.into_iter().flatten() {
         let at = || format!("keeps.{metric}");
         let wrong = |why: NotAQuantity| Mistake::at(at(), why.to_string());
         let quantile = metric.as_str().strip_prefix('p').and_then(|number| number.parse::<u8>().ok());
         match (metric.as_str(), quantile) {
             ("errors", _) => {
                 let at_most = bound.parse::<Percent>().map_err(wrong)?.fraction();
-                Ok(Guard::Errors { at_most })
+                judge.guards.push(Guard::Errors { at_most });
             }
+            ("memory", _) => judge.memory = Some(bound.parse::<Bytes>().map_err(wrong)?.get()),
             (_, Some(number @ 1..=99)) => {
                 let at_most = bound.parse::<Span>().map_err(wrong)?.get();
                 let at_most_us = u64::try_from(at_most.as_micros()).unwrap_or(u64::MAX);
-                Ok(Guard::Latency { quantile: f64::from(number) / 100.0, at_most_us })
+                judge.guards.push(Guard::Latency { quantile: f64::from(number) / 100.0, at_most_us });
             }
-            _ => Err(Mistake::unknown(at(), "metric", metric.as_str(), ["errors", "p50", "p95", "p99"])),
+            _ => {
+                let known = ["errors", "p50", "p95", "p99", "memory"];
+                return Err(Mistake::unknown(at(), "metric", metric.as_str(), known));
+            }
         }
-    };
-    keeps.into_iter().flatten().map(guard).collect()
+    }
+    Ok(judge)
 }
 
 /// What is said of a comparison.
@@ -387,6 +392,25 @@ mod tests {
         assert!(errors.smallest < errors.harm && judge.wrong_answers.is_none());
         let [p95] = judge.latency.as_slice() else { panic!("{judge:?}") };
         assert_eq!((p95.quantile, p95.smallest, p95.harm), (0.95, 1.05, 1.6));
+        assert!(judge.lost_writes.is_none() && judge.memory.is_none());
+    }
+
+    #[test]
+    fn memory_may_be_bounded_and_lost_writes_judged_where_the_load_reads_what_it_wrote() {
+        let (plan, _) = planned(SYSTEM, &format!("{GOOD}, keeps: {{ memory: 300MiB }}")).unwrap();
+        assert_eq!(plan.rollouts[0].canary.as_ref().unwrap().judge.memory, Some(300 << 20));
+        let wrong = told(&format!("{GOOD}, keeps: {{ memory: 300 }}"));
+        assert!(wrong.contains("x.yml:5:") && wrong.contains("unit"), "{wrong}");
+        let lost = format!("{GOOD}, harm: {{ lost-writes: 2% }}");
+        assert!(told(&lost).contains("does not both write records and read them"), "{}", told(&lost));
+        let get = "get: { steps: [{ method: GET, path: / }] }";
+        let marked = "get: { steps: [\
+            { method: POST, path: /, mark: { write: { key: k, value: v } } }, \
+            { method: GET, path: /, mark: { read: { key: k, value: /v } } }] }";
+        assert!(SYSTEM.contains(get));
+        let (plan, _) = planned(&SYSTEM.replace(get, marked), &lost).unwrap();
+        let lost = plan.rollouts[0].canary.as_ref().unwrap().judge.lost_writes.unwrap();
+        assert_eq!((lost.smallest, lost.harm), (0.001, 0.02));
     }
 
     #[test]

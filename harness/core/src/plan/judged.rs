@@ -86,6 +86,22 @@ pub(super) fn checks(
     scenario.checks.clone()
 }
 
+/// Who asks a canary's judge for lost writes needs a load that writes records and reads them.
+pub(super) fn found_again(book: &mut Book<'_>, scenario: &Scenario, load: &LoadPlan) {
+    // With a mistake in the load, what it lacks is not known.
+    if load.streams.len() < scenario.load.len() || mix::writes(load) && mix::reads(load) {
+        return;
+    }
+    for (index, rollout) in scenario.rollouts.iter().enumerate() {
+        if rollout.gated.harm.iter().flatten().any(|(metric, _)| metric.as_str() == "lost-writes") {
+            let what =
+                "`lost-writes` has nothing to judge: this load does not both write records and read them";
+            let mend = "mark a write and a read in its behaviours, or take it out";
+            book.say(Mistake::at(format!("rollouts[{index}].harm.lost-writes"), what).mend(mend));
+        }
+    }
+}
+
 fn objective(text: &str, against: Against<'_>) -> Result<Objective, Mistake> {
     let written = written::parse(text)?;
     let (measure, bound) = measure(&written, against)?;

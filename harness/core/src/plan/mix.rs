@@ -59,6 +59,11 @@ pub(super) fn writes(plan: &LoadPlan) -> bool {
     plan.steps.iter().any(|step| matches!(step.request.mark, Some(Mark::Write { .. })))
 }
 
+/// Whether any request in use reads a record.
+pub(super) fn reads(plan: &LoadPlan) -> bool {
+    plan.steps.iter().any(|step| matches!(step.request.mark, Some(Mark::Read { .. })))
+}
+
 fn stream(plan: &mut LoadPlan, written: &Load, system: &System, phases: &[Phase]) -> Result<Stream, Mistake> {
     let mut shares = IndexMap::new();
     flatten(system, &written.behaviour, 1.0, &mut Vec::new(), &mut shares)?;

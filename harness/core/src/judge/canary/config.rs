@@ -13,10 +13,14 @@ pub struct Config {
     pub errors: Option<Effect>,
     /// Answers that are wrong although they look right; none: not judged.
     pub wrong_answers: Option<Effect>,
+    /// Reads that miss a record whose write was acknowledged, by who acknowledged it; none: not judged.
+    pub lost_writes: Option<Effect>,
     /// Latency of right answers, by quantile.
     pub latency: Vec<Quantile>,
     /// Absolute objectives of the canary, whatever the other arm does.
     pub guards: Vec<Guard>,
+    /// The most memory that a replica of the canary may hold, in bytes; none: not judged. Spends nothing of alpha.
+    pub memory: Option<u64>,
     /// What must have been seen before anything is said.
     pub least: Least,
     /// No step ends by itself before so many seconds.
@@ -86,12 +90,14 @@ impl Default for Config {
             alpha: 0.05,
             errors: Some(Effect { smallest: 0.001, harm: 0.005 }),
             wrong_answers: Some(Effect { smallest: 0.001, harm: 0.005 }),
+            lost_writes: None,
             latency: vec![
                 Quantile { quantile: 0.5, smallest: 1.05, harm: 1.2 },
                 Quantile { quantile: 0.95, smallest: 1.05, harm: 1.2 },
                 Quantile { quantile: 0.99, smallest: 1.15, harm: 1.5 },
             ],
             guards: Vec::new(),
+            memory: None,
             least: Least::default(),
             least_seconds: 60,
             most_seconds: 1_800,
@@ -108,7 +114,7 @@ impl Default for Least {
 impl Config {
     /// Among how many tests `alpha` is split.
     pub fn tests(&self) -> usize {
-        let shares = [self.errors, self.wrong_answers].iter().flatten().count();
+        let shares = [self.errors, self.wrong_answers, self.lost_writes].iter().flatten().count();
         (shares + self.latency.len() + self.guards.len()).max(1)
     }
 
@@ -119,6 +125,7 @@ impl Config {
         let known = match metric {
             "errors" => share(self.errors),
             "wrong-answers" => share(self.wrong_answers),
+            "lost-writes" => share(self.lost_writes),
             _ => self.latency.iter().find(quantile).map(|of| format!("×{:.2}", of.harm)),
         };
         known.unwrap_or_default()

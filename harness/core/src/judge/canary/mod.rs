@@ -14,7 +14,7 @@
 //! - Inconclusive: neither after `most_seconds`.
 //!
 //! Reading order: [`second`] (what it is fed), [`config`], `pair`, `test` (batches, evidence), one metric a file
-//! (`errors`, `wrong_answers`, `latency`, `guard`), [`Estimate`].
+//! (`errors`, `wrong_answers`, `lost_writes`, `latency`, `guard`, `memory`), [`Estimate`].
 
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +23,8 @@ mod errors;
 mod estimate;
 mod guard;
 mod latency;
+mod lost_writes;
+mod memory;
 mod pair;
 mod say;
 pub mod second;
@@ -38,7 +40,8 @@ pub use second::{Arm, ArmSecond, Phase};
 use self::{pair::Pair, silence::Silence};
 
 /// All metrics, in the order of their findings.
-const METRICS: &[MetricKind] = &[errors::KIND, wrong_answers::KIND, latency::KIND, guard::KIND];
+const METRICS: &[MetricKind] =
+    &[errors::KIND, wrong_answers::KIND, lost_writes::KIND, latency::KIND, guard::KIND, memory::KIND];
 
 /// One line of the list of metrics.
 struct MetricKind {

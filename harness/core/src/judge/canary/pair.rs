@@ -12,6 +12,9 @@ pub(super) struct Half {
     pub(super) sent: u64,
     pub(super) errors: u64,
     pub(super) wrong: u64,
+    pub(super) read_back: u64,
+    pub(super) lost: u64,
+    pub(super) memory: Option<u64>,
     /// Right answers by the bucket of their latency; a bucket may stand more than once.
     pub(super) buckets: Vec<(u16, u64)>,
 }
@@ -50,6 +53,9 @@ impl Pair {
         half.sent += second.sent;
         half.errors += second.errors;
         half.wrong += second.wrong;
+        half.read_back += second.read_back;
+        half.lost += second.lost;
+        half.memory = half.memory.max(second.memory);
         half.buckets.extend(second.latencies.iter().map(|(us, count)| (bucket(*us), *count)));
     }
 

@@ -43,12 +43,30 @@ pub struct ArmSecond {
     pub wrong: u64,
     /// Latencies of the right answers in microseconds, each with its count; in any order.
     pub latencies: Vec<(u64, u64)>,
+    /// Reads, by whichever arm, of records whose writes this arm had acknowledged before.
+    pub read_back: u64,
+    /// Those that did not find the record, or found what nobody wrote there.
+    pub lost: u64,
+    /// The most memory that any replica held, in bytes; none: it was not read.
+    pub memory: Option<u64>,
 }
 
 impl ArmSecond {
     /// Nothing yet.
     pub fn new(number: u64, phase: Phase, arm: Arm) -> Self {
-        Self { number, phase, arm, sent: 0, errors: 0, wrong: 0, latencies: Vec::new() }
+        let latencies = Vec::new();
+        Self {
+            number,
+            phase,
+            arm,
+            sent: 0,
+            errors: 0,
+            wrong: 0,
+            latencies,
+            read_back: 0,
+            lost: 0,
+            memory: None,
+        }
     }
 
     /// Adds one request that ended in this second. What was never sent is no version's doing, and an audit is no

@@ -1,4 +1,4 @@
-//! What the metrics that count bad requests have in common: one test, effects as differences of shares.
+//! What the metrics that count bad requests, or bad records, have in common: one test, effects as differences of shares.
 
 use super::{
     Estimate, Metric, Standing,
@@ -9,10 +9,10 @@ use super::{
 };
 use crate::stats::{sequence, split::Counted};
 
-/// A share of requests.
+/// A share of requests, or of records.
 pub(super) struct Share {
     name: &'static str,
-    pick: fn(&Half) -> u64,
+    pick: fn(&Half) -> Counted,
     effect: Effect,
     config: Config,
     baseline: Vec<Both>,
@@ -20,12 +20,17 @@ pub(super) struct Share {
 }
 
 impl Share {
-    pub(super) fn new(name: &'static str, pick: fn(&Half) -> u64, effect: Effect, config: &Config) -> Self {
+    pub(super) fn new(
+        name: &'static str,
+        pick: fn(&Half) -> Counted,
+        effect: Effect,
+        config: &Config,
+    ) -> Self {
         Self { name, pick, effect, config: config.clone(), baseline: Vec::new(), test: None }
     }
 
     fn count(&self, pair: &Pair) -> Both {
-        pair.counted(|half| Counted { events: (self.pick)(half), of: half.sent })
+        pair.counted(self.pick)
     }
 
     /// The stratified difference over the whole rollout, when it is significant and large enough to matter.

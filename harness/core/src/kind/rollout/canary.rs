@@ -128,7 +128,7 @@ fn more() -> Vec<(String, Value)> {
         (
             "harm".to_owned(),
             json!({ "type": "object", "minProperties": 1, "additionalProperties": share,
-                "propertyNames": { "pattern": "^(errors|wrong-answers|p[0-9]{2})$" },
+                "propertyNames": { "pattern": "^(errors|wrong-answers|lost-writes|p[0-9]{2})$" },
                 "description": "what is judged, and the effect that must be excluded: points of a share, or how much slower" }),
         ),
         (
