@@ -126,7 +126,7 @@ mod tests {
     fn who_may_not_expect_it_yet_or_cannot_know_it_says_nothing() {
         let missed = (Whose::Own, row(2_000_000, READ, Class::WrongStatus, ""));
         let write = |sent_us, class, value| (Whose::Canary, row(sent_us, WRITE, class, value));
-        assert_eq!(read_back(&[missed.clone()]), []);
+        assert_eq!(read_back(std::slice::from_ref(&missed)), []);
         assert_eq!(read_back(&[write(1_000_000, Class::Timeout, "a"), missed.clone()]), []);
         assert_eq!(
             read_back(&[write(1_999_500, Class::Ok, "a"), missed.clone()]),
