@@ -77,6 +77,15 @@ impl Request {
         self.done_us.saturating_sub(self.sent_us)
     }
 
+    /// What a read found: that there is nothing is an answer as well. None: it has none to compare.
+    pub fn found(&self) -> Option<Option<&str>> {
+        match (self.class, self.status) {
+            (Class::Ok, _) => Some(Some(&self.value)),
+            (_, 404) => Some(None),
+            _ => None,
+        }
+    }
+
     /// How late the generator was, in microseconds.
     pub fn lag_us(&self) -> u64 {
         self.sent_us.saturating_sub(self.intended_us)

@@ -86,11 +86,7 @@ impl Register {
     }
 
     fn read(&mut self, row: &Request) {
-        let value = match (row.class, row.status) {
-            (Class::Ok, _) => Some(row.value.as_str()),
-            (_, 404) => None,
-            _ => return,
-        };
+        let Some(value) = row.found() else { return };
         self.reads += 1;
         let known = self.records.get(row.key.as_str());
         if value.is_none_or(|value| !known.is_some_and(|record| record.wrote(value))) {

@@ -112,6 +112,9 @@ pub(super) fn plan(
 fn judge(harm: Option<&IndexMap<Name, Percent>>) -> Result<Config, Mistake> {
     let usual = Config::default();
     let Some(harm) = harm else { return Ok(usual) };
+    if harm.is_empty() {
+        return Err(Mistake::at("harm", "nothing is judged").mend("write `harm: { errors: 0.5% }`"));
+    }
     let mut judge = Config { errors: None, wrong_answers: None, latency: vec![], ..usual.clone() };
     for (metric, effect) in harm {
         let at = || format!("harm.{metric}");
@@ -143,10 +146,7 @@ fn judge(harm: Option<&IndexMap<Name, Percent>>) -> Result<Config, Mistake> {
             }
         }
     }
-    match harm.is_empty() {
-        false => Ok(judge),
-        true => Err(Mistake::at("harm", "nothing is judged").mend("write `harm: { errors: 0.5% }`")),
-    }
+    Ok(judge)
 }
 
 /// Who has all of the traffic is compared with nobody.

@@ -54,7 +54,6 @@ pub struct ArmSecond {
 impl ArmSecond {
     /// Nothing yet.
     pub fn new(number: u64, phase: Phase, arm: Arm) -> Self {
-        let latencies = Vec::new();
         Self {
             number,
             phase,
@@ -62,7 +61,7 @@ impl ArmSecond {
             sent: 0,
             errors: 0,
             wrong: 0,
-            latencies,
+            latencies: Vec::new(),
             read_back: 0,
             lost: 0,
             memory: None,

@@ -20,13 +20,15 @@ pub(super) struct Share {
 }
 
 impl Share {
-    pub(super) fn new(
+    /// One of that name, where an effect on it is asked for.
+    pub(super) fn metric(
         name: &'static str,
+        effect: Option<Effect>,
         pick: fn(&Half) -> Counted,
-        effect: Effect,
         config: &Config,
-    ) -> Self {
-        Self { name, pick, effect, config: config.clone(), baseline: Vec::new(), test: None }
+    ) -> Option<Box<dyn Metric>> {
+        let effect = effect?;
+        Some(Box::new(Self { name, pick, effect, config: config.clone(), baseline: Vec::new(), test: None }))
     }
 
     fn count(&self, pair: &Pair) -> Both {

@@ -35,12 +35,11 @@ struct Read {
 impl Records {
     /// Takes a request that was sent.
     pub(super) fn see(&mut self, row: &Request, whose: Whose) {
-        match (row.operation, row.class, row.status) {
+        match row.operation {
             _ if row.key.is_empty() => {}
-            (Operation::Write, class, _) => self.write(row, (class == Class::Ok).then_some(whose)),
-            (Operation::Read, Class::Ok, _) => self.read(row, Some(row.value.as_str())),
-            (Operation::Read, _, 404) => self.read(row, None),
-            _ => {}
+            Operation::Write => self.write(row, (row.class == Class::Ok).then_some(whose)),
+            Operation::Read => self.read(row),
+            Operation::None | Operation::Audit => {}
         }
     }
 
@@ -56,7 +55,8 @@ impl Records {
         }
     }
 
-    fn read(&mut self, row: &Request, found: Option<&str>) {
+    fn read(&mut self, row: &Request) {
+        let Some(found) = row.found() else { return };
         let (key, sent_us) = (row.key.as_str().into(), row.sent_us);
         let of_second = self.reads.entry(row.done_us / SECOND_US).or_default();
         of_second.push(Read { key, sent_us, found: found.map(Into::into) });
