@@ -13,6 +13,7 @@ mod diagnose;
 mod images;
 mod install;
 pub(crate) mod nodes;
+mod ports;
 pub(crate) mod program;
 mod progress;
 mod status;

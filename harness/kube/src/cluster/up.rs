@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep};
 use super::{Images, Kind, Say, Tools, addon, diagnose::diagnose, images::load, install};
 use crate::{
     api::client::connect,
-    cluster::{nodes, program::Call, stage},
+    cluster::{nodes, ports, program::Call, stage},
 };
 
 const CREATE: Duration = Duration::from_secs(300);
@@ -55,6 +55,9 @@ pub async fn up(up: &Up, say: Say<'_>) -> Result<(), Trouble> {
         say(format!("cluster          {} was never finished: made anew", up.kind.name));
         up.kind.down().await?;
         before = false;
+    }
+    if !before {
+        ports::free(&up.config).await?;
     }
     let Err(error) = stages(up, before, say).await else { return Ok(()) };
     if up.kind.exists().await? {
