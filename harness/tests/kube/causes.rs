@@ -3,8 +3,8 @@
 use std::{fs, path::Path};
 
 use crate::{
-    cluster::{here, kubeconfig, kubectl, left},
-    own::Own,
+    cluster::{here, kubeconfig, kubectl, left_of},
+    own::{Own, PORTS},
     stage::{Stage, root},
 };
 
@@ -29,8 +29,7 @@ fn told(more: &[String], code: i32, words: &[&str]) {
 }
 
 fn told_of_overlay(resources: &[(&str, &str)], lines: &str, code: i32, words: &[&str]) {
-    told_of(&Own::new(resources, lines).system(), &here(), code, words);
-    assert_eq!(left(), Vec::<String>::new());
+    told_of(&Own::new(PORTS[1], resources, lines).system(), &here(), code, words);
 }
 
 fn told_of(system: &Path, more: &[String], code: i32, words: &[&str]) {
@@ -40,6 +39,7 @@ fn told_of(system: &Path, more: &[String], code: i32, words: &[&str]) {
     for word in words {
         assert!(ended.text.contains(word), "no {word:?} in {}", ended.text);
     }
+    assert_eq!(left_of(&stage), Vec::<String>::new(), "{}", ended.text);
 }
 
 #[test]
@@ -62,7 +62,6 @@ fn a_namespace_that_is_not_listed_is_refused_and_one_that_is_not_there_fails_the
     let at = |namespace: &str| [here.clone(), with(&["--namespace", namespace])].concat();
     told(&at("kube-system"), 2, &["kube-system", "does not list it"]);
     told(&at("causal"), 4, &["there is no such namespace"]);
-    assert_eq!(left(), Vec::<String>::new());
 }
 
 #[test]
@@ -118,5 +117,4 @@ fn who_may_only_look_is_told_what_is_forbidden() {
     told(&with(&["--target", "kube", "--kubeconfig", &file]), 4, &["forbidden", "create"]);
     kubectl(&["delete", "clusterrolebinding", &account]);
     kubectl(&["delete", "serviceaccount", &account, "-n", "default"]);
-    assert_eq!(left(), Vec::<String>::new());
 }

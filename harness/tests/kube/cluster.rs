@@ -1,12 +1,15 @@
 //! The cluster of these tests, looked at by a way that shares nothing with the harness: kubectl.
 
 use std::{
+    fs,
     path::PathBuf,
     process::Command,
     time::{Duration, Instant},
 };
 
 use serde_json::Value;
+
+use crate::stage::Stage;
 
 /// The kubeconfig of the cluster.
 pub(crate) fn kubeconfig() -> PathBuf {
@@ -27,9 +30,21 @@ pub(crate) fn here() -> Vec<String> {
     ["--target", "kube", "--kubeconfig", &kubeconfig].map(str::to_owned).into()
 }
 
-/// Everything that a run leaves if anything does: its namespace, its volumes, its ledger and lease, and processes of the
-/// system on any node.
+/// Everything that a run leaves if anything does: its namespace, its volumes, its pods, its ledger and lease.
 pub(crate) fn left() -> Vec<String> {
+    found().into_iter().map(|(_, what)| what).collect()
+}
+
+/// The same of one test's runs, whatever runs beside it.
+pub(crate) fn left_of(stage: &Stage) -> Vec<String> {
+    let scenarios = fs::read_dir(stage.dir().join("reports")).into_iter().flatten();
+    let runs = scenarios.flat_map(|scenario| fs::read_dir(scenario.unwrap().path()).unwrap());
+    let runs: Vec<String> = runs.map(|run| run.unwrap().file_name().into_string().unwrap()).collect();
+    found().into_iter().filter(|(run, _)| runs.contains(run)).map(|(_, what)| what).collect()
+}
+
+// Whose it is, and what.
+fn found() -> Vec<(String, String)> {
     let items = |args: &[&str]| -> Vec<Value> {
         let list: Value = serde_json::from_str(&kubectl(&[args, &["-o", "json"]].concat())).unwrap();
         list["items"].as_array().unwrap().clone()
@@ -41,24 +56,37 @@ pub(crate) fn left() -> Vec<String> {
         ("pod", vec!["get", "pods", "--all-namespaces", "-l", "gauntlet.dev/run"]),
         ("lease", vec!["get", "leases", "-n", "gauntlet-system", "-l", "gauntlet.dev/run"]),
     ] {
-        left.extend(items(&args).iter().map(|item| format!("{kind} {}", item["metadata"]["name"])));
+        left.extend(items(&args).iter().map(|item| {
+            let run = item["metadata"]["labels"]["gauntlet.dev/run"].as_str().unwrap();
+            (run.to_owned(), format!("{kind} {}", item["metadata"]["name"]))
+        }));
     }
     let volumes = items(&["get", "persistentvolumes"]).into_iter();
     let claimed =
         volumes.filter_map(|volume| volume["spec"]["claimRef"]["namespace"].as_str().map(str::to_owned));
-    left.extend(
-        claimed.filter(|namespace| namespace.starts_with("gauntlet-")).map(|at| format!("volume of {at}")),
-    );
+    left.extend(claimed.filter_map(|at| {
+        let run = at.strip_prefix("gauntlet-")?.to_owned();
+        Some((run, format!("volume of {at}")))
+    }));
     left
 }
 
-/// Waits until nothing is left; answers how long that took.
-pub(crate) fn until_nothing_is_left(within: Duration) -> Duration {
+/// Waits until nothing is left.
+pub(crate) fn until_nothing_is_left(within: Duration) {
+    until_empty(within, left);
+}
+
+/// Waits until nothing is left of one test's runs.
+pub(crate) fn until_nothing_is_left_of(stage: &Stage, within: Duration) {
+    until_empty(within, || left_of(stage));
+}
+
+fn until_empty(within: Duration, left: impl Fn() -> Vec<String>) {
     let begin = Instant::now();
     loop {
         let left = left();
         if left.is_empty() {
-            return begin.elapsed();
+            return;
         }
         assert!(begin.elapsed() < within, "after {within:?} there is still {left:?}");
         std::thread::park_timeout(Duration::from_millis(500));

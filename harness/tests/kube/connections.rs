@@ -3,8 +3,8 @@
 use std::fs;
 
 use crate::{
-    cluster::{here, left},
-    own::Own,
+    cluster::{here, left_of},
+    own::{Own, PORTS},
     stage::{Ended, Stage, root},
 };
 
@@ -28,8 +28,9 @@ fn run(system: &str) -> Ended {
     let text = fs::read_to_string(root().join("scenarios/kube/network-policies.yml")).unwrap();
     let text = text.replace("../../deploy/system.yml", system);
     let text = text.replace("{ warm-up: 3s, baseline: 10s }", "{ warm-up: 2s, baseline: 5s }");
-    let ended = Stage::new().run(&text, &here());
-    assert_eq!(left(), Vec::<String>::new());
+    let stage = Stage::new();
+    let ended = stage.run(&text, &here());
+    assert_eq!(left_of(&stage), Vec::<String>::new());
     ended
 }
 
@@ -43,7 +44,7 @@ fn the_policies_let_in_what_they_must_and_nothing_else() {
 #[test]
 #[ignore = "needs a cluster: make test-kube"]
 fn a_policy_that_lets_in_too_much_or_too_little_fails_by_the_connections() {
-    let own = Own::new(&[("open.yml", OPEN)], NO_SCRAPE);
+    let own = Own::new(PORTS[2], &[("open.yml", OPEN)], NO_SCRAPE);
     let ended = run(own.system().to_str().unwrap());
     assert_eq!(ended.code, 1, "{}", ended.text);
     // However the terminal breaks its lines.

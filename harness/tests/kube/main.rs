@@ -1,5 +1,5 @@
 //! On a real cluster: `make test-kube`, or `GAUNTLET_KUBE_TESTS=KUBECONFIG cargo nextest run --run-ignored all` for any
-//! cluster with the tools (`gauntlet cluster install`) and the images. The tests take its node port one after the other.
+//! cluster with the tools (`gauntlet cluster install`) and the images. Ports 30080 to 30083 of 127.0.0.1 lead to its node ports.
 
 #![cfg(test)]
 

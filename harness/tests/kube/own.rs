@@ -7,18 +7,28 @@ use std::{
 
 use crate::stage::root;
 
+/// The node port of the reference system, and those of tests that run at the same time.
+pub(crate) const PORTS: [u16; 4] = [30080, 30081, 30082, 30083];
+
 /// A changed copy of the reference system.
 pub(crate) struct Own {
     dir: tempfile::TempDir,
 }
 
 impl Own {
-    /// The overlay for kind with what a kustomization says besides; its resources may be files beside it.
-    pub(crate) fn new(resources: &[(&str, &str)], lines: &str) -> Self {
+    /// The overlay for kind with what a kustomization says besides; its resources may be files beside it. Users come in by
+    /// the node port.
+    pub(crate) fn new(port: u16, resources: &[(&str, &str)], lines: &str) -> Self {
         let dir = tempfile::tempdir_in("/var/tmp").unwrap();
-        let overlay = dir.path().join("overlay");
+        let (entered, overlay) = (dir.path().join("entered"), dir.path().join("overlay"));
+        fs::create_dir(&entered).unwrap();
+        let kind = upwards(&entered, &root().join("deploy/overlays/kind"));
+        let patch = format!(r#"[{{"op": "replace", "path": "/spec/ports/0/nodePort", "value": {port}}}]"#);
+        let patch = format!("{{ target: {{ kind: Service, name: ingress }}, patch: '{patch}' }}");
+        let text = format!("resources: [{kind}]\npatches: [{patch}]\n");
+        fs::write(entered.join("kustomization.yml"), text).unwrap();
         fs::create_dir(&overlay).unwrap();
-        let mut all = vec![upwards(&overlay, &root().join("deploy/overlays/kind"))];
+        let mut all = vec!["../entered".to_owned()];
         for (name, text) in resources {
             fs::write(overlay.join(name), text).unwrap();
             all.push((*name).to_owned());
@@ -27,10 +37,13 @@ impl Own {
         fs::write(overlay.join("kustomization.yml"), text).unwrap();
         let own = Self { dir };
         own.rewrite(&fs::read_to_string(root().join("deploy/system.yml")).unwrap(), |line| {
-            line.replace("overlays/kind", "overlay").replace("overlays/production", "overlay").replace(
-                "../service/oracle/questions.json",
-                root().join("service/oracle/questions.json").to_str().unwrap(),
-            )
+            line.replace("overlays/kind", "overlay")
+                .replace("overlays/production", "overlay")
+                .replace("127.0.0.1:30080", &format!("127.0.0.1:{port}"))
+                .replace(
+                    "../service/oracle/questions.json",
+                    root().join("service/oracle/questions.json").to_str().unwrap(),
+                )
         });
         own
     }

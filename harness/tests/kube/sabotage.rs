@@ -1,8 +1,8 @@
 //! Rollouts that are sabotaged: the harness fails each of them, by the objective that it breaks.
 
 use crate::{
-    cluster::{here, left},
-    own::Own,
+    cluster::{here, left_of},
+    own::{Own, PORTS},
     stage::{Ended, Stage},
 };
 
@@ -27,14 +27,14 @@ objectives:
 
 fn run(stage: &Stage, own: &Own, scenario: &str) -> Ended {
     let ended = stage.run(&scenario.replace("SYSTEM", own.system().to_str().unwrap()), &here());
-    assert_eq!(left(), Vec::<String>::new(), "{}", ended.text);
+    assert_eq!(left_of(stage), Vec::<String>::new(), "{}", ended.text);
     ended
 }
 
 /// Such a revision never comes up: its rollout is missed and taken back while users notice nothing.
-fn stalls(revision: &str) {
+fn stalls(port: u16, revision: &str) {
     let sabotaged = format!("      sabotaged: {revision}");
-    let own = Own::new(&[], "").insert("    revisions:", &sabotaged);
+    let own = Own::new(port, &[], "").insert("    revisions:", &sabotaged);
     let stage = Stage::new();
     let ended = run(&stage, &own, STALLED);
     assert_eq!(ended.code, 1, "{}", ended.text);
@@ -52,13 +52,13 @@ fn stalls(revision: &str) {
 #[test]
 #[ignore = "needs a cluster: make test-kube"]
 fn an_image_that_is_not_there_is_a_rollout_that_does_not_complete() {
-    stalls("{ image: \"gauntlet/causal-service:nowhere\" }");
+    stalls(PORTS[1], "{ image: \"gauntlet/causal-service:nowhere\" }");
 }
 
 #[test]
 #[ignore = "needs a cluster: make test-kube"]
 fn a_probe_of_another_port_is_a_rollout_that_does_not_complete() {
-    stalls("{ settings: { PORT: \"9000\" } }");
+    stalls(PORTS[2], "{ settings: { PORT: \"9000\" } }");
 }
 
 /// Writes without an idempotency key, which the ingress never sends twice, while every replica is replaced three times.
@@ -116,8 +116,8 @@ patches:
                 env: [{ name: DRAIN_DELAY, value: 0s }]
 ";
 
-fn replaced(overlay: &str) -> (Stage, Ended) {
-    let own = Own::new(&[], overlay).insert("behaviours:", REGISTER);
+fn replaced(port: u16, overlay: &str) -> (Stage, Ended) {
+    let own = Own::new(port, &[], overlay).insert("behaviours:", REGISTER);
     let stage = Stage::new();
     let ended = run(&stage, &own, REPLACED);
     assert!(stage.findings("met").contains(&"rollout completes".to_owned()), "{}", ended.text);
@@ -127,7 +127,7 @@ fn replaced(overlay: &str) -> (Stage, Ended) {
 #[test]
 #[ignore = "needs a cluster: make test-kube"]
 fn without_a_drain_users_see_errors() {
-    let (stage, ended) = replaced(NO_DRAIN);
+    let (stage, ended) = replaced(PORTS[3], NO_DRAIN);
     assert_eq!(ended.code, 1, "{}", ended.text);
     assert_eq!(stage.findings("missed"), ["errors < 0.01% in rollouts"], "{}", ended.text);
 }
@@ -135,7 +135,7 @@ fn without_a_drain_users_see_errors() {
 #[test]
 #[ignore = "needs a cluster: make test-kube"]
 fn as_it_is_deployed_users_see_none() {
-    let (stage, ended) = replaced("");
+    let (stage, ended) = replaced(PORTS[0], "");
     assert_eq!(ended.code, 0, "{}", ended.text);
     assert_eq!(stage.findings("missed"), Vec::<String>::new(), "{}", ended.text);
 }
