@@ -67,8 +67,8 @@ gate-defects: build defects ## The gate against each seeded defect of the servic
 	scripts/gate-defects
 
 .PHONY: sigkill
-sigkill: build ## Kills the harness twenty times, spread over the phases; fails when anything is left
-	GAUNTLET_SIGKILLS=20 cargo nextest run -p gauntlet --test it --no-capture sigkill
+sigkill: build ## Kills the harness twenty-eight times, spread over the phases; fails when anything is left
+	GAUNTLET_SIGKILLS=28 cargo nextest run -p gauntlet --test it --no-capture sigkill
 
 .PHONY: load-truth
 load-truth: toolchain ## Compares the generator's percentiles with the analytic ones while a server stalls
