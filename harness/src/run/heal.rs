@@ -186,8 +186,7 @@ pub async fn unwind(world: &World, before_ground: impl AsyncFnOnce()) -> Vec<Tro
             if stands(world).await {
                 let first: Vec<Receipt> = rest
                     .into_iter()
-                    .filter(|receipt| !only_changes(receipt))
-                    .filter(|receipt| world.tempo.one_by_one || !only_stops(receipt))
+                    .filter(|receipt| !ends_with_ground(receipt, world.tempo.one_by_one))
                     .collect();
                 heal(&first, &hushed(world)).await;
             }
@@ -247,15 +246,19 @@ async fn sweep(world: &World) -> Vec<Trouble> {
     vec![]
 }
 
-/// Whether all that is to be undone ends with the ground.
-fn only_stops(receipt: &Receipt) -> bool {
-    !receipt.undo.is_empty() && receipt.undo.iter().all(|act| matches!(act, Act::Stop { .. }))
-}
-
-/// Nothing is rolled back or split anew, and no replica is brought back, that ends with the ground at once.
-fn only_changes(receipt: &Receipt) -> bool {
-    let change = |act: &Act| matches!(act, Act::Configure { .. } | Act::Scale { .. } | Act::Weigh { .. });
-    !receipt.undo.is_empty() && receipt.undo.iter().all(change)
+/// Whether the end of the ground undoes all of it: nothing is rolled back, split anew, run or started that ends at once.
+fn ends_with_ground(receipt: &Receipt, one_by_one: bool) -> bool {
+    let moot = |act: &Act| match act {
+        Act::Start { .. }
+        | Act::Configure { .. }
+        | Act::Scale { .. }
+        | Act::Weigh { .. }
+        | Act::Exec { .. } => true,
+        Act::Stop { .. } => !one_by_one,
+        // Who is frozen cannot end by itself.
+        Act::Signal { .. } => false,
+    };
+    !receipt.undo.is_empty() && receipt.undo.iter().all(moot)
 }
 
 fn on_ground(receipt: &Receipt) -> bool {

@@ -330,6 +330,23 @@ async fn a_ledger_that_cannot_be_read_does_not_keep_the_mark_from_being_cleared(
     assert_eq!(system.shape(), Vec::<String>::new());
 }
 
+/// On a cluster, a server that was stopped for its restore would be waited for, and a program needs rights that only the run has.
+#[tokio::test(start_paused = true)]
+async fn what_ends_with_the_ground_is_neither_started_nor_run_before_that() {
+    let (system, heard) = (Arc::new(FakeSystem::default()), Arc::new(Heard::default()));
+    assert!(enter_all(quiet(&system)).await);
+    let programs = system.programs(&replica(2));
+    assert_eq!(unwind(&world(&system, heard.clone()), async || ()).await, []);
+    assert_eq!(system.programs(&replica(2)), programs);
+    let heard = heard.0.lock().unwrap();
+    let healing = heard.iter().filter_map(|what| match what {
+        What::Healing { step } => Some(step.0.as_str()),
+        _ => None,
+    });
+    // What is frozen thaws, and the replicas are stopped while their logs can be read.
+    assert_eq!(healing.collect::<Vec<_>>(), ["set-up/2", "pause-2/1"]);
+}
+
 /// What was told as left.
 fn residue(heard: &Heard) -> Vec<What> {
     let heard = heard.0.lock().unwrap();
@@ -436,7 +453,7 @@ async fn a_replica_that_is_killed_during_a_rollout_comes_back_as_what_is_rolled_
     let system = Arc::new(FakeSystem::default());
     set_up(&system).await;
     enter(&update(), &quiet(&system)).await.unwrap();
-    let kill = steps().remove(3);
+    let kill = steps().into_iter().find(|step| step.id.0 == "kill-1/1").unwrap();
     enter(&kill, &quiet(&system)).await.unwrap();
     let killed: Vec<_> =
         system.open().await.unwrap().into_iter().filter(|receipt| receipt.step == kill.id).collect();

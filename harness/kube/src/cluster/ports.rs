@@ -40,7 +40,7 @@ fn tcp() -> String {
     "TCP".into()
 }
 
-/// Refuses when one of the ports is taken, and says by whom.
+/// Fails when one of the ports is taken, and says by whom.
 pub(super) async fn free(config: &Path) -> Result<(), Trouble> {
     let failed = |error: &dyn std::fmt::Display| Trouble::failed(config.display(), error);
     let text = std::fs::read_to_string(config).map_err(|error| failed(&error))?;
@@ -49,8 +49,8 @@ pub(super) async fn free(config: &Path) -> Result<(), Trouble> {
         let holders =
             Call::new("docker", ["ps", "--filter", &filter, "--format", "{{.Names}}"]).run().await?;
         if let Some(why) = taken(&port, holders.lines().next()) {
-            let place = format!("port {} of {}", port.host_port, port.listen_address);
-            return Err(Trouble::refused(place, why));
+            let place = format!("publishing port {} of {}", port.host_port, port.listen_address);
+            return Err(Trouble::failed(place, why));
         }
     }
     Ok(())
