@@ -24,8 +24,10 @@ use crate::{
 
 /// What a backup is taken from; its form follows.
 pub enum Source<'a> {
-    /// A database, as pg_dump sees it.
+    /// A database, as pg_dump sees it, and the digests of its content, by which a restore is compared.
     Logical(Connection),
+    /// The same without digests: the database is read once instead of twice.
+    Undigested(Connection),
     /// A server: base backup and streamed log.
     PointInTime(wal::Stream),
     /// A Redis server.
@@ -88,14 +90,15 @@ pub async fn backup(
     programs: &dyn Programs,
 ) -> Result<Made, Error> {
     let form = match &source {
-        Source::Logical(_) => Form::Logical,
+        Source::Logical(_) | Source::Undigested(_) => Form::Logical,
         Source::PointInTime(_) => Form::PointInTime,
         Source::Redis(_) => Form::Redis,
         Source::Configuration(_) | Source::Packed(_) | Source::Reading(_) => Form::Configuration,
     };
     let mut draft = Draft::begin(into, form, &about)?;
     let taken = match source {
-        Source::Logical(connection) => logical::take(&mut draft, &connection, programs).await?,
+        Source::Logical(connection) => logical::take(&mut draft, &connection, true, programs).await?,
+        Source::Undigested(connection) => logical::take(&mut draft, &connection, false, programs).await?,
         Source::PointInTime(stream) => point_in_time::take(&mut draft, &stream, programs).await?,
         Source::Redis(server) => redis::take(&mut draft, &server, programs).await?,
         Source::Configuration(mut stream) => configuration::take(&mut draft, &mut stream, about.seal).await?,

@@ -41,6 +41,7 @@ pub mod prune;
 pub mod refusal;
 pub mod restore;
 pub mod set;
+mod snapshot;
 pub mod spoil;
 pub mod verify;
 

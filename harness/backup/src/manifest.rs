@@ -136,6 +136,8 @@ pub struct Part {
 pub enum PartKind {
     /// pg_dump's custom format.
     Dump,
+    /// Digests of what a dump holds.
+    Content,
     /// A base backup as tar, with its `backup_manifest`.
     Base,
     /// Segments of the write-ahead log as tar.

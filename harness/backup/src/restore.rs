@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use crate::{
     call::{Call, Programs},
+    content::Compared,
     error::Error,
     form::{Form, configuration, logical, place::Directory, point_in_time, redis},
     manifest::Manifest,
@@ -36,6 +37,8 @@ pub enum Target {
 pub struct Restored {
     /// The set's manifest.
     pub manifest: Manifest,
+    /// How much of it was compared with the digests of its source; none: the set has none, or its form is compared otherwise.
+    pub compared: Option<Compared>,
     /// How long the verification took.
     pub verified_in: Duration,
     /// How long the rest took.
@@ -82,8 +85,9 @@ pub async fn restore(
         return Err(Error::Refused(vec![Refusal::Foreign { what: what.into(), expected, found }]));
     }
     let between = Timestamp::now();
+    let mut compared = None;
     match target {
-        Target::Logical(target) => logical::restore(set, target, keys, programs).await?,
+        Target::Logical(target) => compared = logical::restore(set, target, keys, programs).await?,
         Target::PointInTime(target) => point_in_time::restore(set, target, keys, programs).await?,
         Target::Redis(target) => redis::restore(set, target, keys, programs).await?,
         Target::Configuration(target) => configuration::restore(set, target, keys, programs).await?,
@@ -92,6 +96,7 @@ pub async fn restore(
     let took = |from: Timestamp, to: Timestamp| to.duration_since(from).unsigned_abs();
     Ok(Restored {
         manifest: set.manifest.clone(),
+        compared,
         verified_in: took(began, between),
         restored_in: took(between, Timestamp::now()),
     })

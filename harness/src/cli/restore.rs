@@ -149,13 +149,18 @@ impl Args {
         if self.json {
             let told = json!({
                 "restored": place, "set": self.set, "verified_seconds": seconds.0, "restored_seconds": seconds.1,
-                "manifest": restored.manifest,
+                "compared": restored.compared, "manifest": restored.manifest,
             });
             say(told.to_string());
             return Ok(Outcome::Passed);
         }
         say(format!("{} is restored to {place}", self.set.display()));
         rows(&restored.manifest).into_iter().for_each(|(name, value)| row(name, &value));
+        if let Some(compared) = &restored.compared {
+            row("content", &format!("{compared}, as they were backed up"));
+        } else if restored.manifest.form == Form::Logical {
+            row("content", "not compared: the set has no digests");
+        }
         row("took", &format!("{:.1} s to verify, {:.1} s to restore", seconds.0, seconds.1));
         if let Some(next) = next(target) {
             say(next);
@@ -170,7 +175,9 @@ fn next(target: &Target) -> Option<&'static str> {
             "start PostgreSQL there: it recovers, and ends that by itself on a new timeline; then take a new base backup",
         ),
         Target::Redis(to) if to.append_only => Some("start Redis there with appendonly yes"),
-        Target::Redis(_) => Some("start Redis there"),
+        Target::Redis(_) => Some(
+            "start Redis there; one with appendonly yes would ignore it: restore with --append-only for that",
+        ),
         Target::Logical(_) | Target::Configuration(_) | Target::Objects(_) => None,
     }
 }

@@ -109,6 +109,21 @@ pub fn compare(before: &Content, after: &Content) -> Vec<Difference> {
     found
 }
 
+/// What a database that was restored from a dump lacks of what was dumped. A dump is not always printed again as it was: the
+/// text of definitions may change, a sequence that users asked meanwhile is ahead, and another major version may print rows in another way.
+pub fn lost(before: &Content, after: &Content, same_version: bool) -> Vec<Difference> {
+    let is_lost = |difference: &Difference| match difference {
+        Difference::Table { .. } => true,
+        Difference::Rows { before, after, .. } => same_version || before != after,
+        Difference::Sequence { before, after, .. } => !before.zip(*after).is_some_and(|(old, new)| {
+            let ahead = |(old_last, last): (i64, i64)| last.cmp(&old_last) as i64 * old.by.signum() >= 0;
+            old.cycles || old.last.is_none() || old.last.zip(new.last).is_some_and(ahead)
+        }),
+        Difference::Definition { after, .. } => after.is_none(),
+    };
+    compare(before, after).into_iter().filter(is_lost).collect()
+}
+
 type Pair<'a, T> = (&'a String, Option<&'a T>, Option<&'a T>);
 
 fn both<'a, T>(before: &'a BTreeMap<String, T>, after: &'a BTreeMap<String, T>) -> Vec<Pair<'a, T>> {
@@ -218,7 +233,7 @@ impl fmt::Display for RowDifference {
 
 #[cfg(test)]
 mod tests {
-    use super::{Difference, compare, compare_rows};
+    use super::{Difference, compare, compare_rows, lost};
     use crate::content::{Content, Sequence};
 
     fn lines(rows: &[(&str, &str)]) -> Vec<String> {
@@ -227,7 +242,7 @@ mod tests {
 
     fn sequence(last: Option<i64>) -> Content {
         Content {
-            sequences: [("public.s".to_owned(), Sequence { last, by: 1 })].into(),
+            sequences: [("public.s".to_owned(), Sequence { last, by: 1, cycles: false })].into(),
             ..Content::default()
         }
     }
@@ -266,5 +281,18 @@ mod tests {
         let found = compare(&before, &Content::default());
         assert!(matches!(found.as_slice(), [Difference::Definition { after: None, .. }]));
         assert_eq!(found[0].to_string(), "index i: there before, not there after");
+    }
+
+    #[test]
+    fn what_a_dump_changes_is_not_lost_and_what_it_leaves_out_is() {
+        let is_lost = |before, after| !lost(&sequence(before), &sequence(after), true).is_empty();
+        assert!(!is_lost(Some(7), Some(7)) && !is_lost(Some(7), Some(4000)) && !is_lost(None, Some(1)));
+        assert!(is_lost(Some(7), Some(6)) && is_lost(Some(7), None));
+        let view = |text: Option<&str>| Content {
+            definitions: text.map(|text| ("view v".to_owned(), text.to_owned())).into_iter().collect(),
+            ..Content::default()
+        };
+        assert_eq!(lost(&view(Some("select 1")), &view(Some("SELECT 1")), true), []);
+        assert_eq!(lost(&view(Some("select 1")), &view(None), true).len(), 1);
     }
 }

@@ -9,17 +9,17 @@
 //! Not in it: large objects, privileges, foreign tables, and tables of extensions.
 
 mod compare;
-mod statements;
+pub(crate) mod statements;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 
 pub use self::{
-    compare::{Difference, RowDifference, Side, compare, compare_rows},
-    statements::{catalogue, digests, rows},
+    compare::{Difference, RowDifference, Side, compare, compare_rows, lost},
+    statements::rows,
 };
-use crate::{call::Programs, error::Error, postgres::Connection};
+use crate::{call::Programs, error::Error, postgres::Connection, snapshot::Snapshot};
 
 /// Into how many ranges a table is cut, unless said: a million rows give ranges of four thousand.
 pub const RANGES: u16 = 256;
@@ -34,6 +34,8 @@ pub struct Listed {
     pub name: String,
     /// The columns of its primary key; none: it has none.
     pub key: Vec<String>,
+    /// All of its columns by name: in which order they stand may change on the way through a dump.
+    pub columns: Vec<String>,
 }
 
 /// What a database holds.
@@ -70,23 +72,46 @@ pub struct Sequence {
     pub last: Option<i64>,
     /// The step.
     pub by: i64,
+    /// Whether it begins again at its end.
+    pub cycles: bool,
+}
+
+/// How much was compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Compared {
+    /// Tables.
+    pub tables: usize,
+    /// Their rows.
+    pub rows: u64,
+}
+
+impl From<&Content> for Compared {
+    fn from(content: &Content) -> Self {
+        Self { tables: content.tables.len(), rows: content.tables.values().map(|table| table.rows).sum() }
+    }
+}
+
+impl fmt::Display for Compared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} tables with {} rows", self.tables, self.rows)
+    }
 }
 
 #[derive(Deserialize)]
 #[serde(tag = "is", rename_all = "kebab-case", deny_unknown_fields)]
 enum Line {
     Table { name: String, listed: Listed, cut: u16, rows: u64, ranges: Vec<(u16, u64, String)> },
-    Sequence { name: String, last: Option<i64>, by: i64 },
+    Sequence { name: String, last: Option<i64>, by: i64, cycles: bool },
     Definition { name: String, text: String },
 }
 
 /// The tables that `catalogue` answered.
-pub fn listed<'a>(lines: impl IntoIterator<Item = &'a str>) -> Result<Vec<Listed>, Error> {
+pub(crate) fn listed<'a>(lines: impl IntoIterator<Item = &'a str>) -> Result<Vec<Listed>, Error> {
     lines.into_iter().filter(|line| !line.is_empty()).map(parsed).collect()
 }
 
 /// What `digests` answered.
-pub fn parse<'a>(lines: impl IntoIterator<Item = &'a str>) -> Result<Content, Error> {
+pub(crate) fn parse<'a>(lines: impl IntoIterator<Item = &'a str>) -> Result<Content, Error> {
     let mut content = Content::default();
     for line in lines.into_iter().filter(|line| !line.is_empty()) {
         match parsed(line)? {
@@ -94,8 +119,12 @@ pub fn parse<'a>(lines: impl IntoIterator<Item = &'a str>) -> Result<Content, Er
                 let ranges = ranges.into_iter().map(|(range, rows, sum)| (range, (rows, sum))).collect();
                 content.tables.insert(name, Table { listed, cut, rows, ranges });
             }
-            Line::Sequence { name, last, by } => drop(content.sequences.insert(name, Sequence { last, by })),
-            Line::Definition { name, text } => drop(content.definitions.insert(name, text)),
+            Line::Sequence { name, last, by, cycles } => {
+                content.sequences.insert(name, Sequence { last, by, cycles });
+            }
+            Line::Definition { name, text } => {
+                content.definitions.insert(name, text);
+            }
         }
     }
     Ok(content)
@@ -108,10 +137,11 @@ fn parsed<'a, T: Deserialize<'a>>(line: &'a str) -> Result<T, Error> {
 
 /// Reads a database's content with psql, in one snapshot; writes go on meanwhile.
 pub async fn read(connection: &Connection, programs: &dyn Programs, ranges: u16) -> Result<Content, Error> {
-    let lines = connection.ask(programs, &catalogue()).await?;
-    let tables = listed(lines.iter().map(String::as_str))?;
-    let lines = connection.ask(programs, &digests(&tables, ranges)).await?;
-    parse(lines.iter().map(String::as_str))
+    let work = async |mut snapshot: Snapshot| {
+        snapshot.begin().await?;
+        snapshot.content(ranges).await
+    };
+    Snapshot::during(connection, programs, work).await
 }
 
 /// The exact rows in which two databases differ, where `compare` found ranges to.

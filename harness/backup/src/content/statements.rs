@@ -5,6 +5,8 @@ use crate::postgres::{identifier, literal};
 
 /// Settings that a row's text depends on, and one snapshot for all that follows. Rows that a policy would hide are an error, as in pg_dump.
 const PRELUDE: &str = "
+set statement_timeout = 0;
+set idle_in_transaction_session_timeout = 0;
 set timezone = 'UTC';
 set datestyle = 'ISO, YMD';
 set intervalstyle = 'postgres';
@@ -19,12 +21,19 @@ begin isolation level repeatable read read only;
 
 const OURS: &str = "nspname not in ('pg_catalog', 'information_schema') and nspname !~ '^pg_(toast|temp)'";
 
-/// Lists the tables that hold rows, with their primary keys.
-pub fn catalogue() -> String {
+/// One snapshot, and what a row's text depends on.
+pub(crate) fn begin() -> String {
+    PRELUDE.to_owned()
+}
+
+/// Lists the tables that hold rows, with their primary keys and columns.
+pub(crate) fn catalogue() -> String {
     format!(
         "select json_build_object('schema', nspname, 'name', relname, 'key', (
             select coalesce(json_agg(attname order by place), '[]') from pg_index, unnest(indkey) with ordinality as part (number, place)
-            join pg_attribute on attnum = number where indrelid = c.oid and indisprimary and attrelid = c.oid))
+            join pg_attribute on attnum = number where indrelid = c.oid and indisprimary and attrelid = c.oid),
+            'columns', (select coalesce(json_agg(attname order by attname collate \"C\"), '[]') from pg_attribute
+            where attrelid = c.oid and attnum > 0 and not attisdropped))
         from pg_class c join pg_namespace n on n.oid = relnamespace
         where relkind = 'r' and relpersistence <> 't' and {OURS}
           and not exists (select from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e')
@@ -33,9 +42,9 @@ pub fn catalogue() -> String {
 }
 
 /// Digests of all that a database holds: tables cut into ranges, sequences, definitions.
-pub fn digests(tables: &[Listed], ranges: u16) -> String {
+pub(crate) fn digests(tables: &[Listed], ranges: u16) -> String {
     let tables: String = tables.iter().map(|table| digest(table, ranges.max(1))).collect();
-    format!("{PRELUDE}{tables}{SEQUENCES}{}commit;\n", definitions())
+    format!("{tables}{SEQUENCES}{}", definitions())
 }
 
 /// The rows of some ranges of a table: key and digest.
@@ -51,10 +60,12 @@ pub fn rows(table: &Listed, cut: u16, ranges: &[u16]) -> String {
 
 // `offset 0` keeps the planner from computing a digest once for each use.
 fn rows_of(table: &Listed, cut: u16) -> String {
-    let own = "row(gauntlet_row.*)::text".to_owned();
-    let column = |name: &String| format!("gauntlet_row.{}", identifier(name));
-    let key = table.key.iter().map(column).collect::<Vec<_>>().join(", ");
-    let key = if key.is_empty() { own.clone() } else { format!("row({key})::text") };
+    let row = |columns: &[String]| {
+        let columns = columns.iter().map(|name| format!("gauntlet_row.{}", identifier(name)));
+        format!("row({})::text", columns.collect::<Vec<_>>().join(", "))
+    };
+    let own = row(&table.columns);
+    let key = if table.key.is_empty() { own.clone() } else { row(&table.key) };
     format!(
         "select key, digest, (('x' || substr(md5(key), 1, 8))::bit(32)::bigint % {cut})::int as range
          from (select {key} as key, md5({own}) as digest from only {} gauntlet_row offset 0) hashed offset 0",
@@ -83,7 +94,7 @@ fn digest(table: &Listed, cut: u16) -> String {
 }
 
 const SEQUENCES: &str = "
-select json_build_object('is', 'sequence', 'name', format('%I.%I', schemaname, sequencename), 'last', last_value, 'by', increment_by)
+select json_build_object('is', 'sequence', 'name', format('%I.%I', schemaname, sequencename), 'last', last_value, 'by', increment_by, 'cycles', cycle)
 from pg_sequences order by schemaname, sequencename;
 ";
 
@@ -125,9 +136,15 @@ mod tests {
 
     #[test]
     fn names_are_quoted_in_every_statement() {
-        let table = Listed { schema: "a\"b".into(), name: "it's".into(), key: vec!["Key".into()] };
+        let table = Listed {
+            schema: "a\"b".into(),
+            name: "it's".into(),
+            key: vec!["Key".into()],
+            columns: vec!["Key".into(), "x".into()],
+        };
         let sql = rows(&table, 4, &[1, 3]);
         assert!(sql.contains("from only \"a\"\"b\".\"it's\" gauntlet_row"), "{sql}");
+        assert!(sql.contains("md5(row(gauntlet_row.\"Key\", gauntlet_row.\"x\")::text)"), "{sql}");
         assert!(sql.contains("row(gauntlet_row.\"Key\")::text") && sql.contains("range in (1, 3)"), "{sql}");
     }
 }

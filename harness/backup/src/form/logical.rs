@@ -4,20 +4,26 @@
 //! documentation, `pg_dump`, `pg_restore`, `ALTER DATABASE`.
 
 use jiff::Timestamp;
+use tokio::io::AsyncReadExt;
 
 use super::{Form, major, refusal, tool, unsound};
 use crate::{
     backup::Taken,
     call::{Call, Programs},
+    content::{Compared, Content, RANGES, lost, read},
     draft::Draft,
     error::Error,
     keys::Keys,
-    manifest::{Origin, PartKind, Postgres, Span},
-    pipe::{feed, feed_into, fill, unpack},
+    manifest::{Origin, Part, PartKind, Postgres, Span},
+    pipe::{feed, feed_into, fill, pour, unpack},
     postgres::{Connection, identifier, literal},
     refusal::Refusal,
     set::Set,
+    snapshot::Snapshot,
 };
+
+/// The digests of what the dump holds.
+const CONTENT: &str = "content.json";
 
 const LSN: &str = "select pg_current_wal_lsn()";
 
@@ -33,6 +39,7 @@ pub struct Database {
 pub(crate) async fn take(
     draft: &mut Draft,
     connection: &Connection,
+    digests: bool,
     programs: &dyn Programs,
 ) -> Result<Taken, Error> {
     let source = connection.origin(programs).await?;
@@ -40,8 +47,23 @@ pub(crate) async fn take(
     let start = connection.lsn(programs, LSN).await?;
     let dump =
         connection.call("pg_dump", ["--format=custom"]).arg(format!("--dbname={}", connection.database));
-    let part = fill(programs, &dump, draft.part("database.dump", PartKind::Dump)?).await?;
-    draft.parts.push(part);
+    let part = draft.part("database.dump", PartKind::Dump)?;
+    if digests {
+        // The digests come first: a sequence is of no snapshot, so what is dumped later is never behind.
+        let work = async |mut snapshot: Snapshot| {
+            snapshot.begin().await?;
+            let dump = dump.arg(format!("--snapshot={}", snapshot.export().await?));
+            let content = snapshot.content(RANGES).await?;
+            Ok((fill(programs, &dump, part).await?, content))
+        };
+        let (part, content) = Snapshot::during(connection, programs, work).await?;
+        draft.parts.push(part);
+        let text = serde_json::to_vec(&content).map_err(|why| Error::at(CONTENT, why, "tell its makers"))?;
+        let part = draft.part(CONTENT, PartKind::Content)?;
+        draft.parts.push(pour(&mut text.as_slice(), part).await?);
+    } else {
+        draft.parts.push(fill(programs, &dump, part).await?);
+    }
     let end = connection.lsn(programs, LSN).await?;
     Ok(Taken {
         form: Form::Logical,
@@ -62,14 +84,11 @@ pub(crate) async fn check(set: &Set, keys: &Keys, programs: &dyn Programs) -> Ve
     refusals
 }
 
-async fn check_part(
-    set: &Set,
-    part: &crate::manifest::Part,
-    keys: &Keys,
-    programs: &dyn Programs,
-) -> Result<(), Refusal> {
-    if part.kind != PartKind::Dump {
-        return Err(unsound(&part.name, "not a part of a logical set"));
+async fn check_part(set: &Set, part: &Part, keys: &Keys, programs: &dyn Programs) -> Result<(), Refusal> {
+    match part.kind {
+        PartKind::Dump => {}
+        PartKind::Content => return content(set, part, keys).await.map(drop),
+        _ => return Err(unsound(&part.name, "not a part of a logical set")),
     }
     let unreadable = |why| refusal(&part.name, why);
     let list = Call::new("pg_restore", ["--list"]);
@@ -84,6 +103,13 @@ async fn check_part(
     let nowhere = &mut tokio::io::sink();
     let ended = feed_into(programs, &whole, set.reader(part, keys)?, nowhere).await.map_err(unreadable)?;
     whole.check(&ended).map_err(|why| unsound(&part.name, why))
+}
+
+async fn content(set: &Set, part: &Part, keys: &Keys) -> Result<Content, Refusal> {
+    let mut text = vec![];
+    let mut stream = set.stream(part, keys)?;
+    stream.read_to_end(&mut text).await.map_err(|why| unsound(&part.name, why))?;
+    serde_json::from_slice(&text).map_err(|why| unsound(&part.name, why))
 }
 
 /// The major version that is restored with: the server's, or pg_restore's where that is older.
@@ -124,17 +150,17 @@ where nspname not in ('pg_catalog', 'information_schema') and nspname !~ '^pg_(t
 order by 1 limit 1;
 ";
 
+/// Answers how much was compared with the digests of the source; none: the set has none.
 pub(crate) async fn restore(
     set: &Set,
     target: &Database,
     keys: &Keys,
     programs: &dyn Programs,
-) -> Result<(), Error> {
-    let (Origin::Postgres(source), [part]) = (&set.manifest.source, set.manifest.parts.as_slice()) else {
-        return Err(Error::Refused(vec![unsound(
-            "manifest.json",
-            "a logical set has one part, from PostgreSQL",
-        )]));
+) -> Result<Option<Compared>, Error> {
+    let of_kind = |kind| set.manifest.parts.iter().find(|part| part.kind == kind);
+    let (Origin::Postgres(source), Some(part)) = (&set.manifest.source, of_kind(PartKind::Dump)) else {
+        let why = "a logical set has a dump, from PostgreSQL";
+        return Err(Error::Refused(vec![unsound("manifest.json", why)]));
     };
     if let (Some(found), false) = (target.found(programs).await?, target.replace) {
         return Err(Error::NotEmpty { place: format!("database {}", target.connection.database), found });
@@ -144,17 +170,51 @@ pub(crate) async fn restore(
     let call = target.connection.to(&new);
     let call =
         call.call("pg_restore", ["--single-transaction", "--exit-on-error"]).arg(format!("--dbname={new}"));
-    let reader = set.reader(part, keys).map_err(|refusal| Error::Refused(vec![refusal]))?;
-    let restored = unpack(programs, &call, reader).await;
-    if let Err(why) = restored {
-        // What remains is dropped by the next restore.
-        let _ = maintenance.ask(programs, &drop_database(&new)).await;
-        return Err(why);
+    let refused = |refusal| Error::Refused(vec![refusal]);
+    let reader = set.reader(part, keys).map_err(refused)?;
+    let restored = async {
+        unpack(programs, &call, reader).await?;
+        let Some(part) = of_kind(PartKind::Content) else { return Ok(None) };
+        let before = content(set, part, keys).await.map_err(refused)?;
+        same(&before, source, &target.connection.to(&new), programs).await.map(Some)
+    };
+    let compared = match restored.await {
+        Ok(compared) => compared,
+        Err(why) => {
+            // What remains is dropped by the next restore.
+            let _ = maintenance.ask(programs, &drop_database(&new)).await;
+            return Err(why);
+        }
+    };
+    let swap = swap(&target.connection.database, &new, &target.beside("replaced"));
+    maintenance.ask(programs, &swap).await?;
+    Ok(compared)
+}
+
+/// How many differences are told.
+const TOLD: usize = 5;
+
+// An error: what was restored is not what was dumped.
+async fn same(
+    before: &Content,
+    source: &Postgres,
+    new: &Connection,
+    programs: &dyn Programs,
+) -> Result<Compared, Error> {
+    let version = new.origin(programs).await?;
+    let after = read(new, programs, RANGES).await?;
+    let lost = lost(before, &after, version.major == source.major);
+    if lost.is_empty() {
+        return Ok(Compared::from(before));
     }
-    maintenance
-        .ask(programs, &swap(&target.connection.database, &new, &target.beside("replaced")))
-        .await
-        .map(drop)
+    let more = lost.len().saturating_sub(TOLD);
+    let mut told: Vec<String> = lost.iter().take(TOLD).map(ToString::to_string).collect();
+    told.extend((more > 0).then(|| format!("{more} more")));
+    Err(Error::at(
+        "what was restored",
+        format!("is not what was backed up: {}", told.join("; ")),
+        "the target is as it was; look at the server's log, and use another set if it comes again",
+    ))
 }
 
 // As its source was: pg_dump leaves that to the one who creates the database.

@@ -1,13 +1,43 @@
 //! Digests of a million rows, and the one that a restore dropped.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use gauntlet_backup::{
-    Seal, Source, Target,
+    LocalPrograms, Seal, Source, Target,
+    call::{Call, Ended, Input, Later, Output, Programs},
     content::{self, Difference, RANGES, RowDifference},
     form::logical::Database,
+    postgres::Connection,
     restore,
 };
 
 use crate::stage::{Ground, SCHEMA, made, policy};
+
+/// Programs of this machine, and a pg_restore that drops a row without a word.
+struct Drops<'a> {
+    programs: &'a LocalPrograms,
+    at: Connection,
+    row: &'a str,
+    dropped: AtomicBool,
+}
+
+impl Programs for Drops<'_> {
+    fn run<'a>(
+        &'a self,
+        call: &'a Call,
+        stdin: Input<'a>,
+        stdout: Output<'a>,
+    ) -> Later<'a, Result<Ended, gauntlet_backup::Error>> {
+        Box::pin(async move {
+            let ended = self.programs.run(call, stdin, stdout).await?;
+            if call.args.iter().any(|arg| arg == "--single-transaction") {
+                self.at.ask(self.programs, self.row).await?;
+                self.dropped.store(true, Ordering::Relaxed);
+            }
+            Ok(ended)
+        })
+    }
+}
 
 #[tokio::test]
 async fn a_restore_that_drops_one_row_of_a_million_is_caught_and_the_row_is_named() {
@@ -26,6 +56,20 @@ async fn a_restore_that_drops_one_row_of_a_million_is_caught_and_the_row_is_name
     restore(&set.dir, &target, &policy(), &ground.programs).await.unwrap();
     let after = content::read(&copy, &ground.programs, RANGES).await.unwrap();
     assert_eq!(content::compare(&before, &after), []);
+
+    // The restore itself notices, and its target stays as it was.
+    let drops = Drops {
+        programs: &ground.programs,
+        at: at.to("other_gauntlet_restoring"),
+        row: "delete from million where id = 271828",
+        dropped: AtomicBool::new(false),
+    };
+    let other = Target::Logical(Database { connection: at.to("other"), replace: false });
+    let caught = restore(&set.dir, &other, &policy(), &drops).await.unwrap_err().to_string();
+    assert!(drops.dropped.load(Ordering::Relaxed));
+    let told = "public.million: 1000000 rows before, 999999 after; 1 of 256 ranges differ";
+    assert!(caught.contains(told), "{caught}");
+    assert_eq!(ground.sql(at, "select datname from pg_database where datname ~ 'other'").await, [""; 0]);
 
     ground.sql(&copy, "delete from million where id = 271828").await;
     let after = content::read(&copy, &ground.programs, RANGES).await.unwrap();

@@ -25,7 +25,9 @@ async fn a_database_goes_round_under_writes_and_loses_nothing_acknowledged_befor
     assert!(verified.manifest().lsn.unwrap().end > verified.manifest().lsn.unwrap().start);
 
     let target = Target::Logical(Database { connection: at.to("copy"), replace: false });
-    restore(&set.dir, &target, &policy(), &ground.programs).await.unwrap();
+    let restored = restore(&set.dir, &target, &policy(), &ground.programs).await.unwrap();
+    let compared = restored.compared.unwrap();
+    assert!(compared.tables > 1 && compared.rows >= before.len() as u64, "{compared}");
     let there: BTreeSet<i64> = ground
         .sql(&at.to("copy"), "select id from notes")
         .await
@@ -46,6 +48,8 @@ async fn a_database_goes_round_under_writes_and_loses_nothing_acknowledged_befor
     ground.sql(at, "drop table pairs cascade; delete from notes").await;
     let idle = server.client("postgres").await;
     let target = Target::Logical(Database { connection: at.clone(), replace: true });
+    let bare = made(&ground, Source::Undigested(at.to("copy")), &Seal::none()).await;
+    assert_eq!(bare.manifest.parts.len(), 1);
     restore(&set.dir, &target, &keyed, &ground.programs).await.unwrap();
     assert!(idle.simple_query("select 1").await.is_err(), "a session of the old database lives on");
     let after = content::read(at, &ground.programs, 16).await.unwrap();

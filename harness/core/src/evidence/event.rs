@@ -76,6 +76,13 @@ pub enum What {
         /// What it is, in words: form, size, time.
         what: String,
     },
+    /// What was restored was compared with what had been backed up, and is the same.
+    Compared {
+        /// The step that restored it.
+        step: StepId,
+        /// What was compared, in words: tables, rows.
+        what: String,
+    },
     /// A spoilt backup was offered to be restored.
     Offered {
         /// The step that offered it.

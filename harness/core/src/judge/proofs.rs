@@ -79,6 +79,7 @@ impl Proofs {
             What::Began(_)
             | What::Gate { .. }
             | What::Kept { .. }
+            | What::Compared { .. }
             | What::Offered { .. }
             | What::Reached { .. }
             | What::Applied { .. }

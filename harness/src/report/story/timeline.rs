@@ -139,6 +139,7 @@ impl Titles {
                 (MomentKind::Trouble, format!("{}: {why}", self.step(id).0))
             }
             What::Kept { step: id, what, .. } => step(id, &format!("kept {what}")),
+            What::Compared { step: id, what } => step(id, what),
             What::Offered { step: id, what, refused: Some(why), .. } => {
                 step(id, &format!("{what}: refused, {why}"))
             }

@@ -234,7 +234,11 @@ impl<'a> Running<'a> {
         for Backup { taken, way, made } in &self.sets {
             let programs = programs.at(&taken.at);
             let target = way.target(&self.printed.text())?;
-            restore(&made.dir, &target, &self.policy(), &programs).await.map_err(told)?;
+            let restored = restore(&made.dir, &target, &self.policy(), &programs).await.map_err(told)?;
+            if let Some(compared) = restored.compared {
+                let what = format!("restored from the {taken}: {compared}, as they were backed up");
+                self.world.say(What::Compared { step: step.id.clone(), what });
+            }
             way.settle(&programs).await.map_err(told)?;
         }
         for Backup { taken, way, made } in &self.sets {

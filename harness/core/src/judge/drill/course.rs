@@ -23,6 +23,8 @@ pub(super) struct Course {
     pub(super) failed: Option<String>,
     /// Where backups are, and what they are.
     pub(super) kept: Vec<(String, String)>,
+    /// What was restored and is what was backed up.
+    pub(super) compared: Vec<String>,
     /// Spoilt backups that were refused for the right reason, and what became of the others.
     pub(super) refused: u64,
     pub(super) accepted: Vec<String>,
@@ -52,6 +54,7 @@ impl Course {
             healed: BTreeMap::new(),
             failed: None,
             kept: vec![],
+            compared: vec![],
             refused: 0,
             accepted: vec![],
         }
@@ -69,6 +72,7 @@ impl Course {
             }
             What::Healed { step } if mine(step) => _ = self.healed.entry(step.clone()).or_insert(at_us),
             What::Kept { step, at, what } if mine(step) => self.kept.push((at.clone(), what.clone())),
+            What::Compared { step, what } if mine(step) => self.compared.push(what.clone()),
             What::Offered { step, what, expected, refused } if mine(step) => match refused {
                 Some(why) if why == expected => self.refused += 1,
                 Some(why) => self.accepted.push(format!("{what} was refused as {why}, not as {expected}")),

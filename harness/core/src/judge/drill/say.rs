@@ -13,7 +13,8 @@ use crate::{
 impl Course {
     pub(super) fn whole(&self, measured: Option<&Measured>, all: &Drills) -> Finding {
         let unseen = if all.interrupted { State::Unknown } else { State::Invalid };
-        let kept: String = self.kept.iter().map(|(_, kept)| format!("; {kept}")).collect();
+        let kept = self.kept.iter().map(|(_, kept)| kept).chain(&self.compared);
+        let kept: String = kept.map(|kept| format!("; {kept}")).collect();
         let (state, said, samples, why) = match (&self.failed, measured) {
             (Some(why), _) => (State::Missed, "not restored".to_owned(), 1, why.clone()),
             (None, _) if self.plan.step(Stage::Refuse).is_some() => self.refusals(unseen),

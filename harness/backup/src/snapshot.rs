@@ -1,0 +1,83 @@
+//! A session of psql that holds one snapshot, so that what is dumped and what is digested beside it are of the same moment.
+
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream, Lines, duplex};
+
+use crate::{
+    call::Programs,
+    content::{self, Content, statements},
+    error::Error,
+    postgres::Connection,
+};
+
+/// Bytes that lie between psql and the one who asks.
+const PIPE: usize = 64 << 10;
+
+/// What psql says when all is answered.
+const END: &str = "gauntlet-has-been-answered";
+
+/// The one who asks; once it is dropped, the session ends.
+pub(crate) struct Snapshot {
+    statements: DuplexStream,
+    answers: Lines<BufReader<DuplexStream>>,
+}
+
+impl Snapshot {
+    /// Does work that asks a session, while the session runs.
+    pub(crate) async fn during<T, W: Future<Output = Result<T, Error>>>(
+        connection: &Connection,
+        programs: &dyn Programs,
+        work: impl FnOnce(Self) -> W,
+    ) -> Result<T, Error> {
+        let call = connection.psql();
+        let (statements, mut asked) = duplex(PIPE);
+        let (mut answered, answers) = duplex(PIPE);
+        let session = async {
+            let ended = programs.run(&call, Some(&mut asked), Some(&mut answered)).await;
+            // Whoever waits for an answer hears that none comes.
+            drop(answered);
+            ended
+        };
+        let work = work(Self { statements, answers: BufReader::new(answers).lines() });
+        let (ended, done) = tokio::join!(session, work);
+        // What psql complains of is why its answer did not come.
+        call.check(&ended?)?;
+        done
+    }
+
+    /// Begins; what is asked from now on is of this moment.
+    pub(crate) async fn begin(&mut self) -> Result<(), Error> {
+        self.ask(&statements::begin()).await.map(drop)
+    }
+
+    /// The name under which other sessions can take the same snapshot.
+    pub(crate) async fn export(&mut self) -> Result<String, Error> {
+        let lines = self.ask("select pg_export_snapshot();\n").await?;
+        lines.into_iter().find(|line| !line.is_empty()).ok_or_else(ended)
+    }
+
+    /// Everything that the database holds.
+    pub(crate) async fn content(&mut self, ranges: u16) -> Result<Content, Error> {
+        let lines = self.ask(&statements::catalogue()).await?;
+        let tables = content::listed(lines.iter().map(String::as_str))?;
+        let lines = self.ask(&statements::digests(&tables, ranges)).await?;
+        content::parse(lines.iter().map(String::as_str))
+    }
+
+    async fn ask(&mut self, sql: &str) -> Result<Vec<String>, Error> {
+        let sql = format!("{sql}\\echo {END}\n");
+        self.statements.write_all(sql.as_bytes()).await.map_err(|_| ended())?;
+        let mut lines = vec![];
+        loop {
+            let line = self.answers.next_line().await;
+            match line.map_err(|why| Error::at("psql", why, "look at what it prints"))? {
+                Some(line) if line == END => return Ok(lines),
+                Some(line) => lines.push(line),
+                None => return Err(ended()),
+            }
+        }
+    }
+}
+
+fn ended() -> Error {
+    Error::at("psql", "it ended before it had answered", "look at the server's log")
+}
