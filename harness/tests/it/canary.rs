@@ -48,7 +48,7 @@ fn assert_replays(stage: &Stage, ended: &Ended) {
 fn a_version_that_is_no_worse_is_promoted_although_a_replica_of_it_dies_meanwhile() {
     let stage = Stage::new();
     let kill = "faults:\n  - kill: service-canary\n    at: canary + 10s";
-    let ended = stage.run(&scenario("44", "24", kill), &[]);
+    let ended = stage.run(&scenario("66", "46", kill), &[]);
     assert_eq!(ended.code, 0, "{}", ended.text);
     let met = stage.findings("met");
     for what in ["canary is no worse", "rollout completes", "fault took effect and is gone"] {

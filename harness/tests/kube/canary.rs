@@ -190,13 +190,20 @@ async fn a_set_gets_its_share_and_keeps_it_when_the_ingress_is_replaced() {
 
 #[test]
 #[ignore = "needs a cluster: make test-kube"]
-fn in_a_namespace_that_the_run_did_not_make_no_canary_is_planned() {
-    let scenario = root().join("scenarios/canary/same-version.yml").display().to_string();
-    let at = here();
-    let words = ["plan", &scenario, "--namespace", "causal"].into_iter().chain(at.iter().map(String::as_str));
-    let ended = Stage::new().gauntlet(&words.collect::<Vec<_>>());
-    assert_eq!(ended.code, 2, "{}", ended.text);
-    let told =
-        "the target kube cannot weigh; take `--target local`, or `--target kube` without `--namespace`";
-    assert!(ended.text.contains(told), "{}", ended.text);
+fn in_a_namespace_that_the_run_did_not_make_no_canary_and_no_drill_is_planned() {
+    let mine = "`--target local`, or `--target kube` without `--namespace`";
+    let destroys = format!("a drill destroys, so it needs a system that the run itself has made: {mine}");
+    for (scenario, told) in [
+        ("canary/same-version", format!("the target kube cannot weigh; take {mine}")),
+        ("drill/logical", format!("the target kube cannot exec; {destroys}")),
+        ("drill/point-in-time", format!("the target kube cannot exec; {destroys}")),
+        ("drill/redis", format!("the target kube cannot exec; {destroys}")),
+    ] {
+        let scenario = root().join(format!("scenarios/{scenario}.yml")).display().to_string();
+        let at = here();
+        let words = ["plan", &scenario, "--namespace", "causal"].into_iter();
+        let ended = Stage::new().gauntlet(&words.chain(at.iter().map(String::as_str)).collect::<Vec<_>>());
+        assert_eq!(ended.code, 2, "{}", ended.text);
+        assert!(ended.text.contains(&told), "{}", ended.text);
+    }
 }

@@ -37,7 +37,7 @@ mod resources;
 mod right_answers;
 mod rollout;
 mod settings;
-mod show;
+pub(crate) mod show;
 mod slo;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -22,6 +22,11 @@ pub(super) fn share(fraction: f64) -> String {
     format!("{:.3} %", fraction * 100.0)
 }
 
+/// A quantile by its usual name: `p95`, `p99.9`.
+pub(crate) fn quantile(of: f64) -> String {
+    format!("p{}", (of * 1e5).round() / 1e3)
+}
+
 /// A size.
 pub(super) fn bytes(count: f64) -> String {
     match count {

@@ -116,7 +116,7 @@ impl Slo {
             show::time(high),
             without_answer(&classes),
         );
-        let measured = format!("p{} {}", (q * 1e5).round() / 1e3, show::time(value));
+        let measured = format!("{} {}", show::quantile(q), show::time(value));
         // An endless latency meets no bound, on whichever side it is.
         let holds = value.is_finite() && objective.comparison.holds(value, objective.bound);
         bound::close(Finding { measured, detail, samples: corrected.count(), ..blank }, objective, holds)

@@ -97,15 +97,34 @@ pub(super) fn plan(
     let least = Duration::from_secs(judge.least.baseline_seconds as u64);
     if begins.saturating_sub(judged) < least {
         let what = format!(
-            "the judge learns from {least:?} of judged load before the canary, here are {:?}",
+            "the judge learns from {least:?} of judged load before the canary, here are {:?}; `warm-up` is not judged",
             begins.saturating_sub(judged)
         );
-        return Err(Mistake::at("at", what).mend("make the phase before it longer"));
+        return Err(Mistake::at("at", what).mend("let a phase of judged load come first: `baseline: 5m`"));
+    }
+    if beside == Beside::Canary {
+        long_enough(&sets, &judge)?;
     }
     let most_seconds = sets.each.as_secs();
     let whole = most_seconds.saturating_sub(NOT_WHOLE).max(1);
     let judge = Config { most_seconds, least_seconds: judge.least_seconds.min(whole), ..judge };
     Ok(Some(CanaryPlan { sets, judge }))
+}
+
+/// A comparison that cannot be decided against the canary within its time would promote whatever it is given.
+fn long_enough(sets: &Sets, judge: &Config) -> Result<(), Mistake> {
+    let batches = u64::from(judge.least.batches) * judge.least.batch_seconds as u64;
+    let least = Duration::from_secs(batches + NOT_WHOLE + 1);
+    if sets.gates() >= least {
+        return Ok(());
+    }
+    let what = format!(
+        "the steps take {:?} in all, and nothing is rolled back by a comparison before {} batches of {} s",
+        sets.gates(),
+        judge.least.batches,
+        judge.least.batch_seconds
+    );
+    Err(Mistake::at("each", what).mend(format!("let them take {least:?} or more: `each: 10m`")))
 }
 
 /// The judge's defaults, or only what is written with the effects that would be harm.
@@ -122,16 +141,20 @@ fn judge(harm: Option<&IndexMap<Name, Percent>>) -> Result<Config, Mistake> {
         if harm <= 0.0 {
             return Err(Mistake::at(at(), "no effect at all can be excluded").mend("write more than 0%"));
         }
+        if harm > 1.0 && quantile(metric).is_none() {
+            return Err(
+                Mistake::at(at(), "no share grows by more than 100%").mend("write `0.5%` or the like")
+            );
+        }
         let share = |usual: Option<Effect>| {
             let smallest = usual.map_or(harm, |usual| usual.smallest).min(harm / 2.0);
             Some(Effect { smallest, harm })
         };
-        let quantile = metric.as_str().strip_prefix('p').and_then(|number| number.parse::<u8>().ok());
-        match (metric.as_str(), quantile) {
+        match (metric.as_str(), quantile(metric)) {
             ("errors", _) => judge.errors = share(usual.errors),
             ("wrong-answers", _) => judge.wrong_answers = share(usual.wrong_answers),
             ("lost-writes", _) => judge.lost_writes = share(usual.errors),
-            (_, Some(number @ 1..=99)) => {
+            (_, Some(number)) => {
                 let quantile = f64::from(number) / 100.0;
                 let known = usual
                     .latency
@@ -147,6 +170,12 @@ fn judge(harm: Option<&IndexMap<Name, Percent>>) -> Result<Config, Mistake> {
         }
     }
     Ok(judge)
+}
+
+/// `p95` and the like, in whole percent.
+fn quantile(metric: &Name) -> Option<u8> {
+    let number = metric.as_str().strip_prefix('p')?.parse::<u8>().ok()?;
+    (1..=99).contains(&number).then_some(number)
 }
 
 /// Who has all of the traffic is compared with nobody.
@@ -169,14 +198,26 @@ fn guarded(mut judge: Config, keeps: Option<&IndexMap<Name, String>>) -> Result<
     for (metric, bound) in keeps.into_iter().flatten() {
         let at = || format!("keeps.{metric}");
         let wrong = |why: NotAQuantity| Mistake::at(at(), why.to_string());
-        let quantile = metric.as_str().strip_prefix('p').and_then(|number| number.parse::<u8>().ok());
-        match (metric.as_str(), quantile) {
+        match (metric.as_str(), quantile(metric)) {
             ("errors", _) => {
                 let at_most = bound.parse::<Percent>().map_err(wrong)?.fraction();
+                if at_most > 1.0 {
+                    return Err(
+                        Mistake::at(at(), "no share is more than 100%").mend("write `0.5%` or the like")
+                    );
+                }
                 judge.guards.push(Guard::Errors { at_most });
             }
-            ("memory", _) => judge.memory = Some(bound.parse::<Bytes>().map_err(wrong)?.get()),
-            (_, Some(number @ 1..=99)) => {
+            ("memory", _) => {
+                let at_most = bound.parse::<Bytes>().map_err(wrong)?.get();
+                if at_most == 0 {
+                    return Err(
+                        Mistake::at(at(), "nothing runs in no memory").mend("write `512MiB` or the like")
+                    );
+                }
+                judge.memory = Some(at_most);
+            }
+            (_, Some(number)) => {
                 let at_most = bound.parse::<Span>().map_err(wrong)?.get();
                 let at_most_us = u64::try_from(at_most.as_micros()).unwrap_or(u64::MAX);
                 judge.guards.push(Guard::Latency { quantile: f64::from(number) / 100.0, at_most_us });
@@ -228,10 +269,10 @@ fn sets(rollout: &Rollout, beside: Beside, system: &System) -> Result<Sets, Mist
     }
     let each = gated
         .each
-        .ok_or_else(|| Mistake::at("", "how long a judge may take is not said").mend("add `each: 30s`"))?
+        .ok_or_else(|| Mistake::at("", "how long a judge may take is not said").mend("add `each: 10m`"))?
         .get();
     if each < Duration::from_secs(1) {
-        return Err(Mistake::at("each", "no judge decides in less than a second").mend("write `each: 30s`"));
+        return Err(Mistake::at("each", "no judge decides in less than a second").mend("write `each: 10m`"));
     }
     let spec = system.components.get(component);
     let replicas = spec.map_or(1, |spec| replicas(gated, beside, spec));
@@ -438,23 +479,40 @@ mod tests {
     fn what_is_wrong_with_a_canary_is_told_with_its_mend() {
         for (line, expected) in [
             ("canary: web, to: v2, at: canary, each: 40s", "add `shares: [5%, 25%]`"),
-            ("canary: web, to: v2, at: canary, shares: [5%]", "add `each: 30s`"),
-            ("canary: web, to: v3, at: canary, shares: [5%], each: 40s", "unknown revision `v3`"),
+            ("canary: web, to: v2, at: canary, shares: [5%]", "add `each: 10m`"),
+            ("canary: web, to: v3, at: canary, shares: [5%], each: 50s", "unknown revision `v3`"),
             ("canary: web, to: v2, at: canary, shares: [5%, 5%], each: 40s", "5% is no step up"),
-            ("canary: web, to: v2, at: canary, shares: [50%], each: 40s", "write 45% or less"),
+            ("canary: web, to: v2, at: canary, shares: [50%], each: 50s", "write 45% or less"),
             ("canary: web, to: v2, at: canary, shares: [5%], each: 100s", "leave no time to promote"),
-            ("canary: web, to: v2, at: canary, shares: [5%], each: 40s, replicas: 0", "write 1 or more"),
+            ("canary: web, to: v2, at: canary, shares: [5%], each: 50s, replicas: 0", "write 1 or more"),
             (
                 "canary: web, to: v2, at: baseline + 5s, shares: [5%], each: 10s",
-                "make the phase before it longer",
+                "here are 5s; `warm-up` is not judged; let a phase of judged load come first",
             ),
             ("update: web, to: v2, at: canary, shares: [5%]", "`shares` is for a canary"),
             (
-                "canary: web, to: v2, at: canary, shares: [5%], each: 40s, harm: { p999: 5% }",
+                "canary: web, to: v2, at: canary, shares: [5%], each: 50s, harm: { p999: 5% }",
                 "unknown metric",
             ),
-            ("canary: web, to: v2, at: canary, shares: [5%], each: 40s, harm: { p99: 0% }", "more than 0%"),
-            ("canary: web, to: v2, at: canary, shares: [5%], each: 40s, harm: {}", "nothing is judged"),
+            ("canary: web, to: v2, at: canary, shares: [5%], each: 50s, harm: { p99: 0% }", "more than 0%"),
+            ("canary: web, to: v2, at: canary, shares: [5%], each: 50s, harm: {}", "nothing is judged"),
+            ("canary: web, to: v2, at: canary, shares: [5%], each: 44s", "let them take 45s or more"),
+            (
+                "canary: web, to: v2, at: canary, shares: [5%], each: 50s, harm: { errors: 101% }",
+                "no share grows by more than 100%",
+            ),
+            (
+                "canary: web, to: v2, at: canary, shares: [5%], each: 50s, keeps: { memory: 0MiB }",
+                "write `512MiB`",
+            ),
+            (
+                "canary: web, to: v2, at: canary, shares: [5%], each: 50s, keeps: { errors: 101% }",
+                "no share is more than 100%",
+            ),
+            (
+                "canary: web, to: v2, at: canary, shares: [5%], each: 50s, harm: { wrong-answers: 1% }",
+                "no request of this load says what a right answer is",
+            ),
         ] {
             let told = told(line);
             assert!(told.contains(expected) && told.contains("x.yml:5:"), "{line}: {told}");

@@ -88,7 +88,9 @@ fn plan(
     let needs = resolve::needs_of(&track).into_iter().chain(kind.needs(&said));
     if let Some(lacking) = needs.into_iter().find(|need| !known.abilities.contains(need)) {
         let what = format!("the target {} cannot {}", known.target, resolve::word(lacking));
-        return Err(Mistake::at(word, what).mend("take another target"));
+        let mend = "a drill destroys, so it needs a system that the run itself has made: `--target local`, or `--target kube` \
+                    without `--namespace`";
+        return Err(Mistake::at(word, what).mend(mend));
     }
     for step in &mut track.steps {
         resolve::more(&mut step.effect, known.slack);
@@ -199,6 +201,15 @@ mod tests {
         assert_eq!(acts, [0, 0, 1, 0], "only the destruction is known beforehand");
         assert!(drill.track.steps[2].acts[0].to_string().starts_with("run `psql ...` at store-1"));
         assert!(plan.needs.contains(&Ability::Exec));
+    }
+
+    #[test]
+    fn a_check_that_a_drill_makes_fail_is_refused() {
+        let told =
+            planned("put", "store", "{ logical: store, at: drill }]\nchecks: [no-lost-write").unwrap_err();
+        assert!(told.contains("the `logical` drill loses writes on purpose"), "{told}");
+        let refusals = "{ refusals: store, at: drill }]\nchecks: [no-lost-write";
+        assert!(planned("put", "", refusals).is_ok());
     }
 
     #[test]

@@ -7,8 +7,9 @@ use super::{
     written::{self, QUANTILES, Written},
 };
 use crate::{
+    kind::{self, Loses},
     name::Name,
-    scenario::Scenario,
+    scenario::{Drill, Scenario},
     system::System,
     unit::{Bytes, NotAQuantity, Percent, Rate, Span},
     yaml::{Book, Mistake, one_of},
@@ -58,9 +59,19 @@ pub(super) fn checks(
 ) -> Vec<Name> {
     // With a mistake in the load, what it lacks is not known.
     let unread = load.streams.len() < scenario.load.len();
-    let answers = unread || load.steps.iter().any(|step| !step.request.expect.json.is_empty());
+    let answers = unread || says_right(load);
+    let loses = |drill: &&Drill| {
+        kind::drill(drill.word.as_str()).is_some_and(|kind| kind.destroys() && kind.loses() != Loses::Nothing)
+    };
+    let losing = scenario.drills.iter().find(loses);
     for (index, check) in scenario.checks.iter().enumerate() {
         let path = format!("checks[{index}]");
+        if let (Some(drill), "no-lost-write") = (losing, check.as_str()) {
+            let what =
+                format!("`no-lost-write` would fail: the `{}` drill loses writes on purpose", drill.word);
+            book.say(Mistake::at(path, what).mend("take it out: the drill itself accounts for every write"));
+            continue;
+        }
         let lacks = match check.as_str() {
             "right-answers" if !answers => "no request of this load says what a right answer is",
             "no-lost-write" | "no-duplicate" if !unread && !mix::writes(load) => {
@@ -86,18 +97,32 @@ pub(super) fn checks(
     scenario.checks.clone()
 }
 
-/// Who asks a canary's judge for lost writes needs a load that writes records and reads them.
-pub(super) fn found_again(book: &mut Book<'_>, scenario: &Scenario, load: &LoadPlan) {
+/// Whether any request in use says what a right answer is.
+fn says_right(load: &LoadPlan) -> bool {
+    load.steps.iter().any(|step| !step.request.expect.json.is_empty())
+}
+
+/// What a canary's judge is asked for needs a load that gives it something to judge.
+pub(super) fn of_canaries(book: &mut Book<'_>, scenario: &Scenario, load: &LoadPlan) {
     // With a mistake in the load, what it lacks is not known.
-    if load.streams.len() < scenario.load.len() || mix::writes(load) && mix::reads(load) {
+    if load.streams.len() < scenario.load.len() {
         return;
     }
     for (index, rollout) in scenario.rollouts.iter().enumerate() {
-        if rollout.gated.harm.iter().flatten().any(|(metric, _)| metric.as_str() == "lost-writes") {
-            let what =
-                "`lost-writes` has nothing to judge: this load does not both write records and read them";
-            let mend = "mark a write and a read in its behaviours, or take it out";
-            book.say(Mistake::at(format!("rollouts[{index}].harm.lost-writes"), what).mend(mend));
+        for metric in rollout.gated.harm.iter().flatten().map(|(metric, _)| metric.as_str()) {
+            let (lacks, mend) = match metric {
+                "lost-writes" if !(mix::writes(load) && mix::reads(load)) => (
+                    "this load does not both write records and read them",
+                    "mark a write and a read in its behaviours, or take it out",
+                ),
+                "wrong-answers" if !says_right(load) => (
+                    "no request of this load says what a right answer is",
+                    "add `expect: { json: ... }` to its behaviours, or take it out",
+                ),
+                _ => continue,
+            };
+            let what = format!("`{metric}` has nothing to judge: {lacks}");
+            book.say(Mistake::at(format!("rollouts[{index}].harm.{metric}"), what).mend(mend));
         }
     }
 }

@@ -4,11 +4,17 @@
 use std::{fmt::Write as _, time::Duration};
 
 use super::{
-    Arrivals, FaultPlan, LoadPlan, Measure, Objective, Plan, RolloutPlan, Stream, resolve, time_line::show,
+    Arrivals, CanaryPlan, FaultPlan, LoadPlan, Measure, Objective, Plan, RolloutPlan, Stream, resolve,
+    time_line::show,
 };
 use crate::{
+    judge::{
+        canary::config::{Effect, Guard},
+        show::quantile,
+    },
     kind::Stage,
-    unit::{Percent, Rate},
+    name::Name,
+    unit::{Bytes, Percent, Rate},
 };
 
 /// The plan, for a person.
@@ -132,9 +138,52 @@ fn fault(out: &mut Lines, fault: &FaultPlan) {
 fn rollout(out: &mut Lines, rollout: &RolloutPlan) {
     let within = show(rollout.allowed);
     out.line(1, format!("{:>8}  {}, within {within}", show(rollout.begins), rollout.title));
+    if let Some(canary) = &rollout.canary {
+        judged(out, canary);
+    }
     for step in &rollout.track.steps {
         step.effect.iter().for_each(|proof| out.line(6, format!("completed when: {proof}")));
         step.gone.iter().for_each(|proof| out.line(6, format!("if not, taken back until: {proof}")));
+    }
+}
+
+/// What the judge of a canary is asked, defaults included.
+fn judged(out: &mut Lines, canary: &CanaryPlan) {
+    let (sets, judge) = (&canary.sets, &canary.judge);
+    let against = sets.baseline.as_ref().map_or("the replicas that ran before", Name::as_str);
+    let steps = sets.shares.len();
+    out.line(6, format!("{steps} steps of at most {} each", show(sets.each)));
+    for (metric, effect) in [
+        ("errors", &judge.errors),
+        ("wrong-answers", &judge.wrong_answers),
+        ("lost-writes", &judge.lost_writes),
+    ] {
+        if let Some(of) = effect {
+            let Effect { smallest, harm } = of;
+            let (smallest, harm) = (Percent::of(*smallest), Percent::of(*harm));
+            let what = format!("{metric}: of interest from {smallest} more, harm from {harm}");
+            out.line(6, format!("compared with {against}: {what}"));
+        }
+    }
+    for of in &judge.latency {
+        let (smallest, harm) = (Percent::of(of.smallest - 1.0), Percent::of(of.harm - 1.0));
+        let name = quantile(of.quantile);
+        let what = format!("{name}: of interest from {smallest} slower, harm from {harm}");
+        out.line(6, format!("compared with {against}: {what}"));
+    }
+    for guard in &judge.guards {
+        out.line(
+            6,
+            match guard {
+                Guard::Errors { at_most } => format!("keeps errors <= {}", Percent::of(*at_most)),
+                Guard::Latency { quantile: of, at_most_us } => {
+                    format!("keeps {} <= {}", quantile(*of), show(Duration::from_micros(*at_most_us)))
+                }
+            },
+        );
+    }
+    if let Some(memory) = judge.memory {
+        out.line(6, format!("keeps memory <= {} in every replica", Bytes::new(memory)));
     }
 }
 

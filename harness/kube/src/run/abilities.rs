@@ -14,17 +14,19 @@ pub fn most() -> BTreeSet<Ability> {
     BTreeSet::from([Start, Kill, Pause, Configure, Scale, Probe, Weigh, Exec, Objects])
 }
 
-/// What can be done on this cluster now: signals need an agent on every node, probes and sets a namespace that goes with
-/// the run.
+/// What can be done on this cluster now: signals need an agent on every node; probes, sets and programs, which may destroy, a
+/// namespace that goes with the run.
 pub async fn now(client: Client, provisioned: bool) -> Result<BTreeSet<Ability>, Trouble> {
     let sets: Api<DaemonSet> = Api::namespaced(client, TOOLS);
     let agents = ask("find the agents", || sets.get_opt("agent")).await?;
     let ready = agents.and_then(|set| set.status).is_some_and(|status| {
         status.number_ready > 0 && status.number_ready == status.desired_number_scheduled
     });
-    let mut can = BTreeSet::from([Ability::Start, Ability::Configure, Ability::Scale, Ability::Exec]);
+    let mut can = BTreeSet::from([Ability::Start, Ability::Configure, Ability::Scale]);
     // What a run did not make it does not remove.
-    can.extend(provisioned.then_some([Ability::Weigh, Ability::Objects]).into_iter().flatten());
+    can.extend(
+        provisioned.then_some([Ability::Weigh, Ability::Objects, Ability::Exec]).into_iter().flatten(),
+    );
     if ready {
         can.extend([Ability::Kill, Ability::Pause]);
         can.extend(provisioned.then_some(Ability::Probe));

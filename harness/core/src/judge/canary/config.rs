@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::judge::show;
+
 /// What the judge is asked.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -121,7 +123,7 @@ impl Config {
     /// The effect on a metric, by its name, that would be harm, in words. Empty for a guard, which is its own bound.
     pub fn harm(&self, metric: &str) -> String {
         let share = |effect: Option<Effect>| effect.map(|effect| format!("+{:.3} %", effect.harm * 100.0));
-        let quantile = |of: &&Quantile| metric == format!("p{}", (of.quantile * 1e5).round() / 1e3);
+        let quantile = |of: &&Quantile| metric == show::quantile(of.quantile);
         let known = match metric {
             "errors" => share(self.errors),
             "wrong-answers" => share(self.wrong_answers),

@@ -133,7 +133,7 @@ impl Metric for Latency {
 
 /// `p95`, `p99.9`.
 fn name(of: Quantile) -> String {
-    format!("p{}", (of.quantile * 1e5).round() / 1e3)
+    crate::judge::show::quantile(of.quantile)
 }
 
 fn count(pair: &Pair, threshold: u16) -> Both {

@@ -27,7 +27,7 @@ pub struct Canary;
 static ABOUT: About = About {
     word: "canary",
     summary: "gives a few replicas of another revision a growing share of the traffic while a judge compares them with a baseline",
-    example: "canary: service\nto: v2\nat: canary + 1s\nshares: [5%, 25%]\neach: 30s\n",
+    example: "canary: service\nto: v2\nat: canary + 1s\nshares: [5%, 25%]\neach: 10m\n",
     schema: |about, generator| gated(about, generator, Map::from_iter(more()), &["shares", "each"]),
 };
 
@@ -128,7 +128,7 @@ fn more() -> Vec<(String, Value)> {
         (
             "harm".to_owned(),
             json!({ "type": "object", "minProperties": 1, "additionalProperties": share,
-                "propertyNames": { "pattern": "^(errors|wrong-answers|lost-writes|p[0-9]{2})$" },
+                "propertyNames": { "pattern": "^(errors|wrong-answers|lost-writes|p[1-9][0-9]?)$" },
                 "description": "what is judged, and the effect that must be excluded: points of a share, or how much slower" }),
         ),
         (
@@ -147,8 +147,8 @@ pub(super) fn gated(
     required_more: &[&str],
 ) -> Schema {
     let keeps = json!({ "type": "object", "minProperties": 1, "additionalProperties": { "type": "string" },
-        "propertyNames": { "pattern": "^(errors|p[0-9]{2})$" },
-        "description": "what it must keep, whatever the other does: `errors: 0.5%`, `p95: 200ms`" });
+        "propertyNames": { "pattern": "^(errors|memory|p[1-9][0-9]?)$" },
+        "description": "what it must keep, whatever the other does: `errors: 0.5%`, `p95: 200ms`, `memory: 512MiB` of every replica" });
     let replicas = json!({ "type": "integer", "minimum": 1,
         "description": "how many replicas it has: a canary 1 unless said, green as many as the component" });
     more.insert("each".into(), generator.subschema_for::<Span>().into());

@@ -25,7 +25,7 @@ impl RolloutKind for Update {
     fn revision(&self, said: &Rolled<'_>) -> Result<Revision, Mistake> {
         let known = || said.spec.revisions.keys().map(Name::as_str);
         let unsaid =
-            || Mistake::at("", "an update needs the revision that it goes to").mend("add `to: REVISION`");
+            || Mistake::at("", "the revision that it goes to is not said").mend("add `to: REVISION`");
         let to = said.to.ok_or_else(unsaid)?;
         let declared = said.spec.revisions.contains_key(to);
         let found = said.spec.revision(to).filter(|_| declared);
@@ -66,7 +66,7 @@ mod tests {
         let told = |past: &[&str], to| expand(&Update, past, to).unwrap_err().show("x.yml");
         insta::assert_snapshot!(told(&["original"], Some("v22")), @"x.yml: unknown revision `v22`; did you mean `v2`?");
         insta::assert_snapshot!(told(&["original"], Some("original")), @"x.yml: unknown revision `original`; write one of `v2`, `v3`");
-        insta::assert_snapshot!(told(&["original"], None), @"x.yml: an update needs the revision that it goes to; add `to: REVISION`");
+        insta::assert_snapshot!(told(&["original"], None), @"x.yml: the revision that it goes to is not said; add `to: REVISION`");
         insta::assert_snapshot!(told(&["original", "v2"], Some("v2")), @"x.yml: `web` runs `v2` already; write another revision");
     }
 }
