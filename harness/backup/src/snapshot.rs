@@ -65,16 +65,21 @@ impl Snapshot {
 
     async fn ask(&mut self, sql: &str) -> Result<Vec<String>, Error> {
         let sql = format!("{sql}\\echo {END}\n");
-        self.statements.write_all(sql.as_bytes()).await.map_err(|_| ended())?;
-        let mut lines = vec![];
-        loop {
-            let line = self.answers.next_line().await;
-            match line.map_err(|why| Error::at("psql", why, "look at what it prints"))? {
-                Some(line) if line == END => return Ok(lines),
-                Some(line) => lines.push(line),
-                None => return Err(ended()),
+        // psql answers while it reads: who only asked would wait for one that waits for him.
+        let answered = async {
+            let mut lines = vec![];
+            loop {
+                match self.answers.next_line().await {
+                    Ok(Some(line)) if line == END => return Ok(lines),
+                    Ok(Some(line)) => lines.push(line),
+                    Ok(None) => return Err(ended()),
+                    Err(why) => return Err(Error::at("psql", why, "look at what it prints")),
+                }
             }
-        }
+        };
+        let (asked, answered) = tokio::join!(self.statements.write_all(sql.as_bytes()), answered);
+        asked.map_err(|_| ended())?;
+        answered
     }
 }
 

@@ -87,6 +87,21 @@ async fn a_restore_that_drops_one_row_of_a_million_is_caught_and_the_row_is_name
 }
 
 #[tokio::test]
+async fn more_tables_than_a_pipe_holds_the_statements_of_are_digested() {
+    let ground = Ground::new();
+    ground.initdb("data");
+    let server = ground.start("data").await;
+    let at = &server.connection;
+    let sql = "do $$ begin for i in 1..600 loop
+        execute format('create unlogged table many_%s as select generate_series(1, 300) as id', i);
+    end loop; end $$";
+    ground.sql(at, sql).await;
+    let content = content::read(at, &ground.programs, RANGES).await.unwrap();
+    assert_eq!((content.tables.len(), content.tables["public.many_600"].rows), (600, 300));
+    server.stop();
+}
+
+#[tokio::test]
 async fn a_digest_depends_on_content_and_on_nothing_else() {
     let ground = Ground::new();
     ground.initdb("data");
