@@ -22,7 +22,7 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
-    /// Does work that asks a session, while the session runs.
+    /// Does work that asks a session of one moment, while the session runs.
     pub(crate) async fn during<T, W: Future<Output = Result<T, Error>>>(
         connection: &Connection,
         programs: &dyn Programs,
@@ -37,16 +37,15 @@ impl Snapshot {
             drop(answered);
             ended
         };
-        let work = work(Self { statements, answers: BufReader::new(answers).lines() });
+        let work = async {
+            let mut snapshot = Self { statements, answers: BufReader::new(answers).lines() };
+            snapshot.ask(statements::PRELUDE).await?;
+            work(snapshot).await
+        };
         let (ended, done) = tokio::join!(session, work);
         // What psql complains of is why its answer did not come.
         call.check(&ended?)?;
         done
-    }
-
-    /// Begins; what is asked from now on is of this moment.
-    pub(crate) async fn begin(&mut self) -> Result<(), Error> {
-        self.ask(&statements::begin()).await.map(drop)
     }
 
     /// The name under which other sessions can take the same snapshot.

@@ -137,10 +137,7 @@ fn parsed<'a, T: Deserialize<'a>>(line: &'a str) -> Result<T, Error> {
 
 /// Reads a database's content with psql, in one snapshot; writes go on meanwhile.
 pub async fn read(connection: &Connection, programs: &dyn Programs, ranges: u16) -> Result<Content, Error> {
-    let work = async |mut snapshot: Snapshot| {
-        snapshot.begin().await?;
-        snapshot.content(ranges).await
-    };
+    let work = async |mut snapshot: Snapshot| snapshot.content(ranges).await;
     Snapshot::during(connection, programs, work).await
 }
 

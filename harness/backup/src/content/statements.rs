@@ -4,7 +4,7 @@ use super::Listed;
 use crate::postgres::{identifier, literal};
 
 /// Settings that a row's text depends on, and one snapshot for all that follows. Rows that a policy would hide are an error, as in pg_dump.
-const PRELUDE: &str = "
+pub(crate) const PRELUDE: &str = "
 set statement_timeout = 0;
 set idle_in_transaction_session_timeout = 0;
 set timezone = 'UTC';
@@ -20,11 +20,6 @@ begin isolation level repeatable read read only;
 ";
 
 const OURS: &str = "nspname not in ('pg_catalog', 'information_schema') and nspname !~ '^pg_(toast|temp)'";
-
-/// One snapshot, and what a row's text depends on.
-pub(crate) fn begin() -> String {
-    PRELUDE.to_owned()
-}
 
 /// Lists the tables that hold rows, with their primary keys and columns.
 pub(crate) fn catalogue() -> String {

@@ -51,7 +51,6 @@ pub(crate) async fn take(
     if digests {
         // The digests come first: a sequence is of no snapshot, so what is dumped later is never behind.
         let work = async |mut snapshot: Snapshot| {
-            snapshot.begin().await?;
             let dump = dump.arg(format!("--snapshot={}", snapshot.export().await?));
             let content = snapshot.content(RANGES).await?;
             Ok((fill(programs, &dump, part).await?, content))
