@@ -88,8 +88,8 @@ fn plan(
     let needs = resolve::needs_of(&track).into_iter().chain(kind.needs(&said));
     if let Some(lacking) = needs.into_iter().find(|need| !known.abilities.contains(need)) {
         let what = format!("the target {} cannot {}", known.target, resolve::word(lacking));
-        let mend = "a drill destroys, so it needs a system that the run itself has made: `--target local`, or `--target kube` \
-                    without `--namespace`";
+        let own = resolve::OWN_SYSTEM;
+        let mend = format!("a drill destroys, so it needs a system that the run itself has made: {own}");
         return Err(Mistake::at(word, what).mend(mend));
     }
     for step in &mut track.steps {

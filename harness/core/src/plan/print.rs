@@ -158,8 +158,7 @@ fn judged(out: &mut Lines, canary: &CanaryPlan) {
         ("wrong-answers", &judge.wrong_answers),
         ("lost-writes", &judge.lost_writes),
     ] {
-        if let Some(of) = effect {
-            let Effect { smallest, harm } = of;
+        if let Some(Effect { smallest, harm }) = effect {
             let (smallest, harm) = (Percent::of(*smallest), Percent::of(*harm));
             let what = format!("{metric}: of interest from {smallest} more, harm from {harm}");
             out.line(6, format!("compared with {against}: {what}"));

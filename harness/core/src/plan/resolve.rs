@@ -82,6 +82,9 @@ pub fn plan(name: &str, scenario: &Scenario, known: &Known<'_>) -> Result<Plan, 
     })
 }
 
+/// Targets on which a run makes its own system.
+pub(super) const OWN_SYSTEM: &str = "`--target local`, or `--target kube` without `--namespace`";
+
 /// What an ability lets a target do.
 pub(super) fn word(ability: Ability) -> &'static str {
     match ability {

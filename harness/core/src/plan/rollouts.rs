@@ -127,8 +127,8 @@ fn plan(
     if let Some(lacking) = resolve::needs_of(&track).difference(&known.abilities).next() {
         let what = format!("the target {} cannot {}", known.target, resolve::word(*lacking));
         let mend = match lacking {
-            Ability::Weigh => "take `--target local`, or `--target kube` without `--namespace`",
-            _ => "take another target",
+            Ability::Weigh => format!("take {}", resolve::OWN_SYSTEM),
+            _ => "take another target".into(),
         };
         return Err(Mistake::at(rollout.word.as_str(), what).mend(mend));
     }

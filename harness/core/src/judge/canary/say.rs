@@ -72,8 +72,7 @@ pub(super) fn guard(guard: Guard) -> String {
     match guard {
         Guard::Errors { at_most } => format!("guard errors <= {}", show::share(at_most)),
         Guard::Latency { quantile, at_most_us } => {
-            let name = (quantile * 1e5).round() / 1e3;
-            format!("guard p{name} <= {}", show::time(at_most_us as f64))
+            format!("guard {} <= {}", show::quantile(quantile), show::time(at_most_us as f64))
         }
     }
 }
