@@ -50,6 +50,8 @@ pub struct Watch {
     records: Records,
     /// Requests that no set owns: most were answered by nobody.
     nobody: u64,
+    /// The component's own replicas by name, as far as they are told apart.
+    replicas: Vec<String>,
     canary: Canary,
     /// Seconds before this one are judged.
     judged: u64,
@@ -63,8 +65,12 @@ type Seconds = BTreeMap<(u64, Whose), ArmSecond>;
 enum Whose {
     Canary,
     Baseline,
-    Own,
+    /// A replica of the component itself.
+    Own(usize),
 }
+
+/// More replicas than these are not told apart.
+const MOST: usize = 256;
 
 impl Watch {
     /// Of a rollout that has a judge.
@@ -87,6 +93,7 @@ impl Watch {
             seconds: Seconds::new(),
             records: Records::default(),
             nobody: 0,
+            replicas: vec![],
         })
     }
 
@@ -146,7 +153,7 @@ impl Watch {
     }
 
     /// Replicas are called like their set, with more behind it.
-    fn whose(&self, answered: &str) -> Option<Whose> {
+    fn whose(&mut self, answered: &str) -> Option<Whose> {
         let of = |set: &Name| {
             answered.strip_prefix(set.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
         };
@@ -156,7 +163,21 @@ impl Watch {
         if self.plan.sets.baseline.as_ref().is_some_and(of) {
             return Some(Whose::Baseline);
         }
-        of(&self.component).then_some(Whose::Own)
+        of(&self.component).then(|| Whose::Own(self.replica(answered)))
+    }
+
+    /// The number of the replica that an answer's header begins with.
+    fn replica(&mut self, answered: &str) -> usize {
+        let ends = |c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '.');
+        let name = answered.split(ends).next().unwrap_or_default();
+        let known = self.replicas.iter().position(|known| known == name);
+        known.unwrap_or_else(|| {
+            if self.replicas.len() < MOST {
+                self.replicas.push(name.to_owned());
+                return self.replicas.len() - 1;
+            }
+            MOST
+        })
     }
 
     /// The part of the rollout that a whole second lies in; none while something is changed.
@@ -201,9 +222,13 @@ impl Watch {
         }
         for ((number, whose), second) in seconds {
             let Some(phase) = self.phase(number) else { continue };
+            let replica = match whose {
+                Whose::Own(number) => self.replicas.get(number).cloned().unwrap_or_default(),
+                Whose::Canary | Whose::Baseline => String::new(),
+            };
             // Beside a fresh baseline the replicas that ran before prove nothing of the canary.
-            if whose != Whose::Own || own || phase == Phase::Baseline {
-                canary.see(&ArmSecond { phase, ..second });
+            if !matches!(whose, Whose::Own(_)) || own || phase == Phase::Baseline {
+                canary.see(&ArmSecond { phase, replica, ..second });
             }
         }
         canary.close();

@@ -3,7 +3,8 @@
 //! The batch is a few integrated autocorrelation times long (Sokal 1997: the sum of autocorrelations up to a window of
 //! five times itself), so that batches are nearly independent; the dispersion is the variance of such a batch over what
 //! independence would give, from overlapping batches (Meketon and Schmeiser 1984), raised to an upper confidence bound
-//! because it is an estimate itself. A straight trend is taken out first.
+//! because it is an estimate itself. A straight trend is taken out first. Several series of the same kind, such as the
+//! shares of several replicas, are taken together.
 
 /// How far a second was from what was expected, and the variance that independent events would give it.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -19,7 +20,8 @@ pub struct Deviation {
 pub struct Batching {
     /// Seconds a batch.
     pub seconds: usize,
-    /// How many times the variance of independent events a batch may have; at least 1.
+    /// How many times the variance of independent events a batch has. Below 1 where fewer come than chance would bring
+    /// together: of answers above a median, half are, and no more.
     pub dispersion: f64,
 }
 
@@ -35,18 +37,23 @@ const LEAST_BATCHES: usize = 8;
 const CAUTION: f64 = 1.28;
 
 /// From the seconds before there is anything to judge. Without events or seconds: batches of one second, independent.
-pub fn batching(series: &[Deviation]) -> Batching {
-    let expected: f64 = series.iter().map(|second| second.variance).sum();
+pub fn batching(series: &[Vec<Deviation>]) -> Batching {
+    let expected: f64 = series.iter().flatten().map(|second| second.variance).sum();
     if expected <= 0.0 {
         return Batching { seconds: 1, dispersion: 1.0 };
     }
-    let by = without_trend(series);
+    let by: Vec<Vec<f64>> = series.iter().map(|series| without_trend(series)).collect();
     let time = autocorrelation_time(&by);
-    let longest = (by.len() / LEAST_BATCHES).max(1);
+    let longest = (length(&by) / LEAST_BATCHES).max(1);
     let seconds = if time < INDEPENDENT { 1 } else { ((time * TIMES).ceil() as usize).min(longest) };
-    let second = expected / by.len() as f64;
+    let second = expected / by.iter().flatten().count() as f64;
     let estimate = (variance(&by, seconds) / seconds as f64).max(variance(&by, 1) * time) / second;
-    Batching { seconds, dispersion: (estimate * (1.0 + CAUTION * error(&by, seconds))).max(1.0) }
+    Batching { seconds, dispersion: estimate * (1.0 + CAUTION * error(&by, seconds)) }
+}
+
+/// The seconds of the longest series.
+fn length(by: &[Vec<f64>]) -> usize {
+    by.iter().map(Vec::len).max().unwrap_or_default()
 }
 
 /// Deviations less their mean and their straight trend.
@@ -64,14 +71,17 @@ fn without_trend(series: &[Deviation]) -> Vec<f64> {
 }
 
 /// The integrated autocorrelation time, at least 1.
-fn autocorrelation_time(by: &[f64]) -> f64 {
-    let product = |lag: usize| by.iter().zip(by.iter().skip(lag)).map(|(a, b)| a * b).sum::<f64>();
+fn autocorrelation_time(by: &[Vec<f64>]) -> f64 {
+    let of = |series: &Vec<f64>, lag: usize| {
+        series.iter().zip(series.iter().skip(lag)).map(|(a, b)| a * b).sum::<f64>()
+    };
+    let product = |lag: usize| by.iter().map(|series| of(series, lag)).sum::<f64>();
     let whole = product(0);
     if whole <= 0.0 {
         return 1.0;
     }
     let mut time = 1.0;
-    for lag in 1..by.len() / 2 {
+    for lag in 1..length(by) / 2 {
         time += 2.0 * product(lag) / whole;
         if lag as f64 >= WINDOW * time {
             break;
@@ -81,16 +91,17 @@ fn autocorrelation_time(by: &[f64]) -> f64 {
 }
 
 /// The mean square of the sums of all windows of that many seconds.
-fn variance(by: &[f64], seconds: usize) -> f64 {
-    let windows = by.windows(seconds);
-    let count = windows.len().max(1) as f64;
-    windows.map(|window| window.iter().sum::<f64>().powi(2)).sum::<f64>() / count
+fn variance(by: &[Vec<f64>], seconds: usize) -> f64 {
+    let windows = || by.iter().flat_map(|series| series.windows(seconds));
+    let sum: f64 = windows().map(|window| window.iter().sum::<f64>().powi(2)).sum();
+    sum / windows().count().max(1) as f64
 }
 
 /// The relative standard error of a variance from so few batches: that of normal ones, or what their fourth moments
 /// say where few batches hold most of it.
-fn error(by: &[f64], seconds: usize) -> f64 {
-    let squares: Vec<f64> = by.chunks_exact(seconds).map(|batch| batch.iter().sum::<f64>().powi(2)).collect();
+fn error(by: &[Vec<f64>], seconds: usize) -> f64 {
+    let batches = by.iter().flat_map(|series| series.chunks_exact(seconds));
+    let squares: Vec<f64> = batches.map(|batch| batch.iter().sum::<f64>().powi(2)).collect();
     let count = squares.len().max(1) as f64;
     let mean = squares.iter().sum::<f64>() / count;
     let spread = squares.iter().map(|square| (square - mean).powi(2)).sum::<f64>() / count;
@@ -119,7 +130,7 @@ mod tests {
 
     #[test]
     fn independent_seconds_are_batches_themselves() {
-        let all: Vec<Batching> = (0..200).map(|seed| batching(&autoregressive(0.0, 300, seed))).collect();
+        let all: Vec<Batching> = (0..200).map(|seed| batching(&[autoregressive(0.0, 300, seed)])).collect();
         let single = all.iter().filter(|batching| batching.seconds == 1).count();
         assert!(single > 170, "{single} of 200");
         assert!(all.iter().map(|batching| batching.dispersion).sum::<f64>() / 200.0 < 1.35);
@@ -128,7 +139,8 @@ mod tests {
     #[test]
     fn dependence_is_found_with_its_length_and_its_variance() {
         for (phi, truth) in [(0.6, 4.0), (0.8, 9.0)] {
-            let all: Vec<Batching> = (0..200).map(|seed| batching(&autoregressive(phi, 300, seed))).collect();
+            let all: Vec<Batching> =
+                (0..200).map(|seed| batching(&[autoregressive(phi, 300, seed)])).collect();
             let mean = all.iter().map(|batching| batching.dispersion).sum::<f64>() / 200.0;
             assert!(mean > truth, "phi {phi}: {mean} on average");
             let below = all.iter().filter(|batching| batching.dispersion < 0.6 * truth).count();
@@ -140,20 +152,34 @@ mod tests {
 
     #[test]
     fn a_straight_trend_is_no_dependence() {
-        let mut series = autoregressive(0.0, 300, 1);
+        let mut series = [autoregressive(0.0, 300, 1)];
         let flat = batching(&series);
-        series.iter_mut().enumerate().for_each(|(at, second)| second.by += at as f64 * 0.1);
+        series[0].iter_mut().enumerate().for_each(|(at, second)| second.by += at as f64 * 0.1);
         let tilted = batching(&series);
         assert_eq!(flat.seconds, tilted.seconds);
         assert!((flat.dispersion - tilted.dispersion).abs() < 1e-9);
+    }
+
+    /// What many say together lies closer to the truth than what one says, and so its upper bound is lower.
+    #[test]
+    fn several_series_of_a_kind_are_one_sample() {
+        let spread = |series: u64| {
+            let one = |seed: u64| {
+                let all: Vec<_> = (0..series).map(|one| autoregressive(0.6, 300, seed * 10 + one)).collect();
+                batching(&all).dispersion
+            };
+            (0..200).map(one).sum::<f64>() / 200.0
+        };
+        let (one, five) = (spread(1), spread(5));
+        assert!(five > 3.6 && five < one, "{one} of one, {five} of five");
     }
 
     #[test]
     fn no_events_and_no_seconds_are_taken_as_independent() {
         assert_eq!(batching(&[]), Batching { seconds: 1, dispersion: 1.0 });
         let silent = vec![Deviation { by: 0.0, variance: 0.0 }; 60];
-        assert_eq!(batching(&silent), Batching { seconds: 1, dispersion: 1.0 });
-        let one = batching(&[Deviation { by: 0.0, variance: 1.0 }]);
-        assert_eq!(one, Batching { seconds: 1, dispersion: 1.0 });
+        assert_eq!(batching(&[silent]), Batching { seconds: 1, dispersion: 1.0 });
+        let one = batching(&[vec![Deviation { by: 0.0, variance: 1.0 }]]);
+        assert_eq!(one, Batching { seconds: 1, dispersion: 0.0 });
     }
 }

@@ -79,7 +79,7 @@ impl Estimate {
             samples: (counts.canary.of, counts.stable.of),
             events: (counts.canary.events, counts.stable.events),
             batch_seconds: test.batching().seconds,
-            dispersion: test.batching().dispersion,
+            dispersion: test.dispersion(),
             ..Self::none(name)
         }
     }

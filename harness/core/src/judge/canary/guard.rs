@@ -36,7 +36,8 @@ impl Metric for Rails {
 
     fn begin(&mut self) {
         let test = |guard: &Guard| {
-            let seen: Vec<Both> = self.baseline.iter().map(|pair| count(pair, *guard)).collect();
+            // It compares with nobody, so what troubles all replicas alike is trouble.
+            let seen: Vec<_> = self.baseline.iter().map(|pair| count(pair, *guard).into()).collect();
             (*guard, say::guard(*guard), Test::new(self.config.alpha_each(), self.config.least, &seen))
         };
         self.tests = self.config.guards.iter().map(test).collect();
@@ -80,9 +81,9 @@ fn allowed(guard: Guard) -> f64 {
     }
 }
 
-fn interval(test: &Test) -> (f64, f64) {
+fn interval(test: &Test, allowed: f64) -> (f64, f64) {
     let Counted { events, of } = test.counts().canary;
-    sequence::share(events, of, test.alpha(), test.batching().dispersion)
+    sequence::share(events, of, test.alpha(), test.dispersion_at(allowed))
 }
 
 fn exceeds(of: Counted, allowed: f64) -> bool {
@@ -92,7 +93,7 @@ fn exceeds(of: Counted, allowed: f64) -> bool {
 fn is_broken(test: &Test, allowed: f64) -> bool {
     let canary = test.counts().canary;
     // The interval costs more than the share: it is asked only where the share is over already.
-    canary.of >= test.least().requests && exceeds(canary, allowed) && interval(test).0 > allowed
+    canary.of >= test.least().requests && exceeds(canary, allowed) && interval(test, allowed).0 > allowed
 }
 
 fn estimate(guard: Guard, name: &str, test: &Test) -> Estimate {
@@ -111,7 +112,7 @@ fn estimate(guard: Guard, name: &str, test: &Test) -> Estimate {
         canary: share(canary),
         stable: share(stable),
         effect: share(canary),
-        interval: interval(test),
+        interval: interval(test, allowed(guard)),
         standing,
         ..Estimate::of(name, test)
     };

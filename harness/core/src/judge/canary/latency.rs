@@ -50,7 +50,8 @@ impl Latency {
     }
 
     fn test(&self, quantile: Quantile, threshold: u16) -> Of {
-        let counts: Vec<Both> = self.baseline.iter().map(|pair| count(pair, threshold)).collect();
+        let counts: Vec<_> =
+            self.baseline.iter().map(|pair| pair.before(|half| slow(half, threshold))).collect();
         let test = Test::new(self.config.alpha_each(), self.config.least, &counts);
         Of { name: name(quantile), quantile, threshold, test }
     }
@@ -137,13 +138,17 @@ fn name(of: Quantile) -> String {
 }
 
 fn count(pair: &Pair, threshold: u16) -> Both {
-    pair.counted(|half: &Half| Counted { events: half.above(threshold), of: half.right() })
+    pair.counted(|half| slow(half, threshold))
+}
+
+fn slow(half: &Half, threshold: u16) -> Counted {
+    Counted { events: half.above(threshold), of: half.right() }
 }
 
 /// The values between which the true quantile lies; from 0 and to infinity where the sample does not bound it.
 fn bounds(ladder: &Ladder, quantile: f64, test: &Test) -> (f64, f64) {
     let (low, high) =
-        sequence::ranks(ladder.count(), quantile, test.alpha() / 2.0, test.batching().dispersion);
+        sequence::ranks(ladder.count(), quantile, test.alpha() / 2.0, test.dispersion_at(1.0 - quantile));
     // A value is known to its bucket only, so the bounds are the bucket's edges.
     let at = |share: f64| ladder.bucket_at(share).map(edges);
     (

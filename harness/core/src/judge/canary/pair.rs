@@ -1,6 +1,8 @@
 //! A completed second of both arms, as the metrics see it.
 
-use super::second::{Arm, ArmSecond};
+use std::collections::BTreeMap;
+
+use super::second::{Arm, ArmSecond, Phase};
 use crate::stats::{
     ladder::{Ladder, bucket},
     split::Counted,
@@ -24,9 +26,21 @@ pub(super) struct Half {
 pub(super) struct Pair {
     pub(super) canary: Half,
     pub(super) stable: Half,
+    /// In the baseline phase the parts of the stable arm, by the names of its replicas.
+    replicas: BTreeMap<String, Half>,
 }
 
 impl Half {
+    fn add(&mut self, second: &ArmSecond) {
+        self.sent += second.sent;
+        self.errors += second.errors;
+        self.wrong += second.wrong;
+        self.read_back += second.read_back;
+        self.lost += second.lost;
+        self.memory = self.memory.max(second.memory);
+        self.buckets.extend(second.latencies.iter().map(|(us, count)| (bucket(*us), *count)));
+    }
+
     /// Right answers.
     pub(super) fn right(&self) -> u64 {
         self.buckets.iter().map(|(_, count)| count).sum()
@@ -46,22 +60,38 @@ impl Half {
 impl Pair {
     /// Adds what one arm did; the order does not matter.
     pub(super) fn add(&mut self, second: &ArmSecond) {
-        let half = match second.arm {
-            Arm::Canary => &mut self.canary,
-            Arm::Stable => &mut self.stable,
-        };
-        half.sent += second.sent;
-        half.errors += second.errors;
-        half.wrong += second.wrong;
-        half.read_back += second.read_back;
-        half.lost += second.lost;
-        half.memory = half.memory.max(second.memory);
-        half.buckets.extend(second.latencies.iter().map(|(us, count)| (bucket(*us), *count)));
+        match second.arm {
+            Arm::Canary => self.canary.add(second),
+            Arm::Stable => self.stable.add(second),
+        }
+        if (second.arm, second.phase) == (Arm::Stable, Phase::Baseline) && !second.replica.is_empty() {
+            self.replicas.entry(second.replica.clone()).or_default().add(second);
+        }
     }
 
     /// A count of each arm.
     pub(super) fn counted(&self, of: impl Fn(&Half) -> Counted) -> Both {
         Both { canary: of(&self.canary), stable: of(&self.stable) }
+    }
+
+    /// The same with the replicas that are known of the baseline phase.
+    pub(super) fn before(&self, of: impl Fn(&Half) -> Counted) -> Before {
+        let replicas = self.replicas.iter().map(|(name, half)| (name.clone(), of(half))).collect();
+        Before { both: self.counted(of), replicas }
+    }
+}
+
+/// A counted event in a second of the baseline phase.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Before {
+    pub(super) both: Both,
+    /// Of the stable arm.
+    pub(super) replicas: BTreeMap<String, Counted>,
+}
+
+impl From<Both> for Before {
+    fn from(both: Both) -> Self {
+        Self { both, replicas: BTreeMap::new() }
     }
 }
 

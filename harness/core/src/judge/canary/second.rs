@@ -26,7 +26,7 @@ pub enum Phase {
     Step(u32),
 }
 
-/// One second of one arm.
+/// One second of one arm, or of one of its replicas.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ArmSecond {
     /// Which second of the load's time line.
@@ -35,6 +35,9 @@ pub struct ArmSecond {
     pub phase: Phase,
     /// The arm.
     pub arm: Arm,
+    /// Which of its replicas; empty: all, or nobody knows.
+    #[serde(default)]
+    pub replica: String,
     /// Requests that were sent and ended in this second.
     pub sent: u64,
     /// Those without a full answer of the expected status.
@@ -58,6 +61,7 @@ impl ArmSecond {
             number,
             phase,
             arm,
+            replica: String::new(),
             sent: 0,
             errors: 0,
             wrong: 0,

@@ -3,7 +3,7 @@
 use super::{
     Estimate, Metric, Standing,
     config::{Config, Effect},
-    pair::{Both, Half, Pair},
+    pair::{Before, Both, Half, Pair},
     say,
     test::Test,
 };
@@ -15,7 +15,7 @@ pub(super) struct Share {
     pick: fn(&Half) -> Counted,
     effect: Effect,
     config: Config,
-    baseline: Vec<Both>,
+    baseline: Vec<Before>,
     test: Option<Test>,
 }
 
@@ -43,7 +43,7 @@ impl Share {
 
 impl Metric for Share {
     fn learn(&mut self, pair: &Pair) {
-        self.baseline.push(self.count(pair));
+        self.baseline.push(pair.before(self.pick));
     }
 
     fn begin(&mut self) {
@@ -67,8 +67,7 @@ impl Metric for Share {
     fn estimates(&self) -> Vec<Estimate> {
         let Some(test) = &self.test else { return vec![Estimate::none(self.name)] };
         let Both { canary, stable } = test.counts();
-        let bound =
-            |of: Counted| sequence::share(of.events, of.of, test.alpha() / 2.0, test.batching().dispersion);
+        let bound = |of: Counted| sequence::share(of.events, of.of, test.alpha() / 2.0, test.dispersion());
         let (new, old) = (bound(canary), bound(stable));
         let interval = (new.0 - old.1, new.1 - old.0);
         let standing = if Self::excess(test, self.effect.smallest).is_some() {

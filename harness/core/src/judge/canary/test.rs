@@ -1,6 +1,11 @@
 //! One test of one counted event: batches and dispersion from the baseline phase, evidence from the canary's.
 
-use super::{config::Least, pair::Both};
+use std::collections::BTreeMap;
+
+use super::{
+    config::Least,
+    pair::{Before, Both},
+};
 use crate::stats::{
     dispersion::{Batching, Deviation, batching},
     split::{Counted, Split},
@@ -23,8 +28,8 @@ pub(super) struct Test {
 
 impl Test {
     /// From the seconds of the baseline phase alone: nothing later changes its batches.
-    pub(super) fn new(alpha: f64, least: Least, baseline: &[Both]) -> Self {
-        let mut batching = batching(&deviations(baseline));
+    pub(super) fn new(alpha: f64, least: Least, baseline: &[Before]) -> Self {
+        let mut batching = batching(&deviations(baseline, least.requests));
         batching.seconds = batching.seconds.max(least.batch_seconds);
         // What a batch may add: `least.batches` of them reach the bound when every ratio of the mixture gains as much.
         let most = -alpha.ln() / f64::from(least.batches.max(1));
@@ -90,6 +95,17 @@ impl Test {
         self.batching
     }
 
+    /// How many times the variance of independent events is assumed; never less than once.
+    pub(super) fn dispersion(&self) -> f64 {
+        self.batching.dispersion.max(1.0)
+    }
+
+    /// The same for who reckons with the binomial variance of independent events, of which such a share of all is some: it is
+    /// smaller than their mean, which dispersion is measured by.
+    pub(super) fn dispersion_at(&self, share: f64) -> f64 {
+        (self.batching.dispersion / (1.0 - share)).max(1.0)
+    }
+
     pub(super) fn log_evidence(&self) -> f64 {
         self.log_evidence
     }
@@ -100,17 +116,56 @@ impl Test {
 }
 
 /// What the baseline phase tells of dependence. Where both arms already answer with the same version, it is seen on the
-/// very split that will be judged. Where only one answers, its own count stands in: for copies that are independent of
-/// each other the sum of many has the dispersion of one, and for noise that all copies share it is larger than the
-/// split's, so the judge is slower then, never more trusting.
-fn deviations(baseline: &[Both]) -> Vec<Deviation> {
+/// very split that will be judged. Where only one answers, on how its replicas share the events: what troubles all of
+/// them alike troubles a canary and its baseline alike, too. Where its replicas are not known, its own count stands in: for
+/// copies that are independent of each other the sum of many has the dispersion of one, and for noise that all copies
+/// share it is larger than the split's, so the judge is slower then, never more trusting.
+fn deviations(baseline: &[Before], least: u64) -> Vec<Vec<Deviation>> {
     let mut all = Both::default();
-    baseline.iter().for_each(|second| all.add(*second));
-    match (all.canary.of, all.stable.of) {
-        (0, _) => baseline.iter().filter_map(|second| lone(second.stable, all.stable)).collect(),
-        (_, 0) => baseline.iter().filter_map(|second| lone(second.canary, all.canary)).collect(),
-        _ => baseline.iter().filter_map(|second| shared(*second)).collect(),
+    baseline.iter().for_each(|second| all.add(second.both));
+    let each = |of: &dyn Fn(&Before) -> Option<Deviation>| baseline.iter().filter_map(of).collect::<Vec<_>>();
+    if all.canary.of > 0 && all.stable.of > 0 {
+        return vec![each(&|second| shared(second.both))];
     }
+    if all.stable.of == 0 {
+        return vec![each(&|second| lone(second.both.canary, all.canary))];
+    }
+    let replicas = replicas(baseline, all.stable.of, least);
+    // The last one's part is what the others leave.
+    let Some((_, others)) = replicas.split_last().filter(|(_, others)| !others.is_empty()) else {
+        return vec![each(&|second| lone(second.both.stable, all.stable))];
+    };
+    others.iter().map(|name| each(&|second| shared(one_of(second, name, &replicas)))).collect()
+}
+
+/// Who answered often enough to be compared with the others; nobody, when together they are not nearly the whole arm.
+fn replicas(baseline: &[Before], whole: u64, least: u64) -> Vec<&str> {
+    let mut answered: BTreeMap<&str, u64> = BTreeMap::new();
+    for (name, counted) in baseline.iter().flat_map(|second| &second.replicas) {
+        *answered.entry(name).or_default() += counted.of;
+    }
+    answered.retain(|_, of| *of >= least.max(1));
+    if (answered.values().sum::<u64>() as f64) < NEARLY * whole as f64 {
+        return vec![];
+    }
+    answered.into_keys().collect()
+}
+
+/// How much of an arm its known replicas must be.
+const NEARLY: f64 = 0.9;
+
+/// One replica against all others of these.
+fn one_of(second: &Before, one: &str, replicas: &[&str]) -> Both {
+    let mut both = Both::default();
+    for (name, counted) in second.replicas.iter().filter(|(name, _)| replicas.contains(&name.as_str())) {
+        let none = Counted::default();
+        both.add(if name == one {
+            Both { canary: *counted, stable: none }
+        } else {
+            Both { canary: none, stable: *counted }
+        });
+    }
+    both
 }
 
 fn lone(second: Counted, all: Counted) -> Option<Deviation> {
@@ -127,23 +182,72 @@ fn shared(Both { canary, stable }: Both) -> Option<Deviation> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Both, Least, Test};
+    use std::collections::BTreeMap;
+
+    use super::{Before, Both, Least, Test};
     use crate::{seed::Seed, stats::split::Counted};
 
     fn both(canary: u64, stable: u64) -> Both {
         Both { canary: Counted { events: canary, of: 100 }, stable: Counted { events: stable, of: 900 } }
     }
 
-    fn baseline(of: impl Fn(usize) -> u64) -> Vec<Both> {
+    fn baseline(of: impl Fn(usize) -> u64) -> Vec<Before> {
         let second = |at| Both { canary: Counted::default(), stable: Counted { events: of(at), of: 1_000 } };
-        (0..300).map(second).collect()
+        (0..300).map(|at| second(at).into()).collect()
     }
 
     /// Ten seconds of many or of few, by chance.
-    fn waves() -> Vec<Both> {
-        let mut draws = Seed(8).stream("waves");
-        let many: Vec<bool> = (0..30).map(|_| draws.unit() < 0.5).collect();
+    fn waves() -> Vec<Before> {
+        let many = chances(8, 30);
         baseline(|at| if many[at / 10] { 9 } else { 1 })
+    }
+
+    fn chances(seed: u64, count: usize) -> Vec<bool> {
+        let mut draws = Seed(seed).stream("waves");
+        (0..count).map(|_| draws.unit() < 0.5).collect()
+    }
+
+    /// What each of three replicas has in a second.
+    fn by_replica(of: impl Fn(usize, usize) -> Counted) -> Vec<Before> {
+        let second = |at: usize| {
+            let replicas: BTreeMap<String, Counted> =
+                (0..3).map(|replica| (format!("web-{replica}"), of(at, replica))).collect();
+            let mut both = Both::default();
+            replicas
+                .values()
+                .for_each(|stable| both.add(Both { canary: Counted::default(), stable: *stable }));
+            Before { both, replicas }
+        };
+        (0..300).map(second).collect()
+    }
+
+    #[test]
+    fn noise_that_all_replicas_share_drops_out_and_what_one_has_by_itself_does_not() {
+        let waves: Vec<Vec<bool>> = (0..3).map(|replica| chances(8 + replica, 30)).collect();
+        let count = |high: bool| Counted { events: if high { 9 } else { 1 }, of: 300 };
+        let test = |baseline: &[Before]| Test::new(0.01, Least::default(), baseline);
+        let shared = test(&by_replica(|at, _| count(waves[0][at / 10])));
+        assert_eq!((shared.batching().seconds, shared.dispersion()), (Least::default().batch_seconds, 1.0));
+        let own = test(&by_replica(|at, replica| count(waves[replica][at / 10])));
+        assert!(own.batching().seconds > 10 && own.dispersion() > 10.0, "{:?}", own.batching());
+        // Where nobody knows who answered, the arm's own count stands in.
+        let unknown: Vec<Before> =
+            by_replica(|at, _| count(waves[0][at / 10])).iter().map(|second| second.both.into()).collect();
+        assert!(test(&unknown).dispersion() > 10.0);
+    }
+
+    /// A header that names every request tells nothing of replicas.
+    #[test]
+    fn names_that_are_no_replicas_are_not_compared() {
+        let waves = chances(8, 30);
+        let mut baseline = by_replica(|at, _| Counted { events: if waves[at / 10] { 9 } else { 1 }, of: 90 });
+        for (at, second) in baseline.iter_mut().enumerate() {
+            second.replicas = std::mem::take(&mut second.replicas)
+                .into_iter()
+                .map(|(name, of)| (format!("{name}-{at}"), of))
+                .collect();
+        }
+        assert!(Test::new(0.01, Least::default(), &baseline).dispersion() > 10.0);
     }
 
     #[test]

@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn who_may_not_expect_it_yet_or_cannot_know_it_says_nothing() {
-        let missed = (Whose::Own, row(2_000_000, READ, Class::WrongStatus, ""));
+        let missed = (Whose::Own(0), row(2_000_000, READ, Class::WrongStatus, ""));
         let write = |sent_us, class, value| (Whose::Canary, row(sent_us, WRITE, class, value));
         assert_eq!(read_back(std::slice::from_ref(&missed)), []);
         assert_eq!(read_back(&[write(1_000_000, Class::Timeout, "a"), missed.clone()]), []);
@@ -140,7 +140,7 @@ mod tests {
     #[test]
     fn the_first_who_acknowledged_a_record_answers_for_it() {
         let write = |whose, sent_us| (whose, row(sent_us, WRITE, Class::Ok, "a"));
-        let read = (Whose::Own, row(2_000_000, READ, Class::Ok, "a"));
+        let read = (Whose::Own(0), row(2_000_000, READ, Class::Ok, "a"));
         let both = [write(Whose::Canary, 1_200_000), write(Whose::Baseline, 1_000_000), read];
         assert_eq!(read_back(&both), [(2, Whose::Baseline, false)]);
     }
