@@ -163,8 +163,12 @@ pub enum Ability {
     Kill,
     /// Freeze and thaw a process tree.
     Pause,
-    /// Roll a component out anew with other settings, program or image.
+    /// Roll a component out anew, with other settings.
     Configure,
+    /// The same with another program: replicas are processes of this machine.
+    Program,
+    /// The same with another image: replicas are containers.
+    Image,
     /// Change how many replicas a component has.
     Scale,
     /// Open connections from the place of a component.

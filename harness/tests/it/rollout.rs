@@ -22,7 +22,6 @@ fn web() -> Value {
             "v2": { "settings": { "VERSION": "v2" } },
             "broken": { "settings": { "PORT": "none" } },
             "deaf": { "program": "sleep" },
-            "boxed": { "image": "web:2" },
         },
         "local": { "program": "sh", "args": ["-c", "exec python3 -m http.server $PORT --bind {{ host }}"] },
         "ready": { "http": { "port": "http", "path": "/" } },
@@ -108,7 +107,6 @@ async fn another_process_takes_up_what_was_cut_short() {
 async fn what_cannot_be_rolled_out_here_is_refused_before_anything_is_touched() {
     let run = up().await;
     let refused = |told: Result<_, Trouble>| matches!(told, Err(Trouble::Refused { .. }));
-    assert!(refused(run.prepare(&configure(&run, "boxed")).await));
     let unit = replica("web", 1).unit;
     assert!(refused(run.prepare(&Act::Configure { unit, revision: Revision::original() }).await));
     assert_eq!(runs(&run).await, "original");

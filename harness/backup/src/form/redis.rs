@@ -253,6 +253,7 @@ pub(crate) async fn restore(
     keys: &Keys,
     programs: &dyn Programs,
 ) -> Result<(), Error> {
+    running(&target.directory, programs).await?;
     target.directory.begin(programs).await?;
     let filled = fill_directory(set, target, keys, programs).await;
     if let Err(why) = filled {
@@ -261,6 +262,22 @@ pub(crate) async fn restore(
     }
     target.directory.swap(programs).await
 }
+
+// Redis locks nothing, and would write what it has over what was restored. It works in the directory that it saves to.
+async fn running(directory: &Directory, programs: &dyn Programs) -> Result<(), Error> {
+    let found = ask(programs, &Call::shell(WORKS_IN, [&directory.path]), "").await?;
+    match found.lines().next() {
+        Some(server) => Err(Error::at(&directory.path, format!("{server} runs in it"), "stop it first")),
+        None => Ok(()),
+    }
+}
+
+const WORKS_IN: &str = "
+for process in /proc/[0-9]*; do
+    [ \"$process/cwd\" -ef \"$1\" ] || continue
+    read -r name 2> /dev/null < \"$process/comm\" || continue
+    case $name in redis-server | valkey-server | redis-sentinel) echo \"$name ${process#/proc/}\" ;; esac
+done";
 
 async fn fill_directory(
     set: &Set,

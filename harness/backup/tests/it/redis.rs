@@ -55,6 +55,22 @@ async fn a_snapshot_goes_into_servers_of_both_kinds() {
 }
 
 #[tokio::test]
+async fn a_directory_that_a_server_works_in_is_refused_even_to_be_replaced() {
+    let ground = Ground::new();
+    let cache = ground.start_redis("cache", false).await;
+    fill(cache.connection.clone(), 0..10).await;
+    let set = made(&ground, Source::Redis(cache.server.clone()), &Seal::none()).await;
+    let directory = Directory { path: ground.path("cache"), replace: true };
+    let over = Target::Redis(DataDirectory { directory, append_only: false });
+    let why = restore(&set.dir, &over, &policy(), &ground.programs).await.unwrap_err().to_string();
+    assert!(why.contains("redis-server") && why.contains("runs in it"), "{why}");
+    assert_eq!(cache.size().await, 10);
+    drop(cache);
+    restore(&set.dir, &over, &policy(), &ground.programs).await.unwrap();
+    assert_eq!(ground.start_redis("cache", false).await.size().await, 10);
+}
+
+#[tokio::test]
 async fn append_only_files_are_taken_while_they_grow() {
     let ground = Ground::new();
     let cache = ground.start_redis("cache", true).await;

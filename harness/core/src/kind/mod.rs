@@ -17,10 +17,12 @@ use crate::{
 
 pub use drill::{DrillKind, Drilled, Form, Loses, Stage, Taken};
 pub use rollout::{Beside, Rolled, RolloutKind, Sets};
+pub use server::keeps_data;
 
 pub mod drill;
 pub mod fault;
 pub mod rollout;
+mod server;
 pub mod set_up;
 
 /// The faults, in the order in which they are listed.

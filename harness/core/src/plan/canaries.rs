@@ -87,7 +87,10 @@ pub(super) fn plan(
             "the steps take {:?} and leave no time to promote: the rollout has {within:?}",
             sets.gates()
         );
-        return Err(Mistake::at("each", what).mend("write a shorter time, or make the phase longer"));
+        return Err(match rollout.within {
+            Some(_) => Mistake::at("within", what).mend("write a longer time, or a shorter `each:`"),
+            None => Mistake::at("each", what).mend("write a shorter time, or make the phase longer"),
+        });
     }
     let judge = match beside {
         Beside::Canary => judge(gated.harm.as_ref())?,
@@ -343,13 +346,13 @@ mod tests {
                           endpoint: { component: front, port: http }\nbehaviours: { get: { steps: [{ method: GET, path: / }] } }\n";
 
     fn planned(system: &str, line: &str) -> Result<(Plan, System), String> {
-        with_faults(system, line, "")
+        with(system, line, "objectives: [errors < 1%]\n")
     }
 
-    fn with_faults(system: &str, line: &str, faults: &str) -> Result<(Plan, System), String> {
+    fn with(system: &str, line: &str, more: &str) -> Result<(Plan, System), String> {
         let text = format!(
             "hypothesis: h\nsystem: s.yml\nphases: {{ warm-up: 5s, baseline: 30s, canary: 100s }}\nrollouts:\n  - {{ {line} }}\n\
-             load: [{{ behaviour: get, arrivals: {{ constant: 10/s }} }}]\nobjectives: [errors < 1%]\n{faults}"
+             load: [{{ behaviour: get, arrivals: {{ constant: 10/s }} }}]\n{more}"
         );
         let said = scenario::read(text).unwrap();
         let system = with_sets(system::read(system).unwrap(), &said);
@@ -418,6 +421,13 @@ mod tests {
     }
 
     #[test]
+    fn a_judge_of_a_rollout_is_something_that_judges_and_an_update_has_none() {
+        assert_eq!(with(SYSTEM, GOOD, "").err(), None);
+        let told = with(SYSTEM, "update: web, to: v2, at: canary", "").err().unwrap_or_default();
+        assert!(told.contains("nothing is judged"), "{told}");
+    }
+
+    #[test]
     fn against_the_stable_replicas_there_is_one_set() {
         let (plan, system) = planned(SYSTEM, &format!("{GOOD}, against: stable, replicas: 2")).unwrap();
         assert_eq!(system.components.len(), 3);
@@ -457,8 +467,8 @@ mod tests {
     #[test]
     fn a_fault_may_hit_a_set_while_it_runs_and_hold_a_stable_replica_until_something_may_be_promoted() {
         let told = |fault: &str| {
-            let faults = format!("faults: [{{ {fault} }}]");
-            with_faults(SYSTEM, &format!("{GOOD}, replicas: 2"), &faults).err().unwrap_or_default()
+            let more = format!("faults: [{{ {fault} }}]\n");
+            with(SYSTEM, &format!("{GOOD}, replicas: 2"), &more).err().unwrap_or_default()
         };
         assert_eq!(told("kill: web-canary, at: canary + 10s"), "");
         assert_eq!(told("pause: web-baseline, at: canary + 90s, for: 10s"), "");
@@ -484,6 +494,10 @@ mod tests {
             ("canary: web, to: v2, at: canary, shares: [5%, 5%], each: 40s", "5% is no step up"),
             ("canary: web, to: v2, at: canary, shares: [50%], each: 50s", "write 45% or less"),
             ("canary: web, to: v2, at: canary, shares: [5%], each: 100s", "leave no time to promote"),
+            (
+                "canary: web, to: v2, at: canary, shares: [5%], each: 50s, within: 50s",
+                "write a longer time, or a shorter `each:`",
+            ),
             ("canary: web, to: v2, at: canary, shares: [5%], each: 50s, replicas: 0", "write 1 or more"),
             (
                 "canary: web, to: v2, at: baseline + 5s, shares: [5%], each: 10s",

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{DrillPlan, Known, Phase, mix, resolve, time_line};
 use crate::{
-    kind::{self, DrillKind, Drilled, drill::keeps_data},
+    kind::{self, DrillKind, Drilled, Stage, keeps_data},
     name::Name,
     plan::LoadPlan,
     scenario::{Drill, Scenario},
@@ -43,6 +43,9 @@ pub(super) fn drills(
             if scenario.load.len() == load.streams.len() && !mix::writes(load) {
                 let what = "no request of this load is marked as a write: nobody could tell what is lost";
                 return Err(Mistake::at(drill.word.as_str(), what).mend("add a behaviour that writes"));
+            }
+            if scenario.load.len() == load.streams.len() {
+                enough(drill, &plan, load)?;
             }
             if known.system.audit.is_none() {
                 let what = "the system file says no `audit`: nobody could tell what is lost";
@@ -110,6 +113,20 @@ fn plan(
     })
 }
 
+/// A drill that waits for more writes than are offered would be over before it destroyed anything.
+fn enough(drill: &Drill, plan: &DrillPlan, load: &LoadPlan) -> Result<(), Mistake> {
+    let offered = mix::offered_writes(load, plan.begins, plan.ends());
+    if plan.step(Stage::Write).is_none() || offered >= plan.lose as f64 {
+        return Ok(());
+    }
+    let what = format!(
+        "{} writes are to be acknowledged before the data are destroyed, and the load offers about {offered:.0} while the drill goes on",
+        plan.lose
+    );
+    let at = if drill.lose.is_some() { "lose" } else { drill.word.as_str() };
+    Err(Mistake::at(at, what).mend("write a smaller `lose:`, a higher rate, or give the drill more time"))
+}
+
 /// The components in the order of the system file.
 fn components<'a>(drill: &Drill, known: &Known<'a>) -> Result<Vec<(&'a Name, &'a Component)>, Mistake> {
     let word = drill.word.as_str();
@@ -165,22 +182,28 @@ mod tests {
         scenario, system,
     };
 
-    const SYSTEM: &str = "format: 1\nname: x\ncomponents:\n  store: { ports: [sql], ready: { postgres: { port: sql, user: u, database: d } } }\n  \
+    const SYSTEM: &str = "format: 1\nname: x\ncomponents:\n  store: { ports: [sql], ready: { postgres: { port: sql, user: u, database: d } },\n    settings: { PGHOST: h, PGPORT: '1', PGUSER: u, PGDATABASE: d, PGDATA: data } }\n  \
                           web: { replicas: 2, ports: [http], ready: { tcp: { port: http } } }\nendpoint: { component: web, port: http }\n\
                           behaviours:\n  put: { steps: [{ method: PUT, path: '/{{uuid}}', mark: { write: { key: '{{uuid}}', value: v } } }] }\n  \
                           get: { steps: [{ method: GET, path: / }] }\naudit: { path: '/{{key}}', found: { list: /items, value: /v } }\n";
 
     fn planned(behaviour: &str, lose: &str, lines: &str) -> Result<Plan, String> {
-        planned_with(Ability::Files, behaviour, lose, lines)
+        planned_with(SYSTEM, Ability::Files, behaviour, lose, lines)
     }
 
     /// On a target that keeps configuration so.
-    fn planned_with(kept: Ability, behaviour: &str, lose: &str, lines: &str) -> Result<Plan, String> {
+    fn planned_with(
+        system: &str,
+        kept: Ability,
+        behaviour: &str,
+        lose: &str,
+        lines: &str,
+    ) -> Result<Plan, String> {
         let text = format!(
             "hypothesis: h\nsystem: s.yml\nphases: {{ warm-up: 5s, drill: 60s }}\ndrills: [{lines}]\nmay-lose: [{lose}]\n\
-             load: [{{ behaviour: {behaviour}, arrivals: {{ constant: 10/s }} }}]\nobjectives: [errors < 1%]\n"
+             load: [{{ behaviour: {behaviour}, arrivals: {{ constant: 100/s }} }}]\nobjectives: [errors < 1%]\n"
         );
-        let system = system::read(SYSTEM).unwrap();
+        let system = system::read(system).unwrap();
         let abilities = BTreeSet::from([Ability::Start, Ability::Exec, kept]);
         let known = Known { system: &system, target: "any", abilities, slack: Duration::ZERO };
         let shown = |all: Vec<crate::yaml::Mistake>| {
@@ -232,7 +255,7 @@ mod tests {
 
     #[test]
     fn where_objects_configure_a_system_all_of_them_are_taken_and_a_total_loss_is_of_everything() {
-        let objects = |lose, line| planned_with(Ability::Objects, "put", lose, line);
+        let objects = |lose, line| planned_with(SYSTEM, Ability::Objects, "put", lose, line);
         let whole = objects("store, web", "{ total-loss: [web, store], at: drill }").unwrap();
         let taken =
             |plan: &Plan| plan.drills[0].takes.iter().map(|taken| taken.to_string()).collect::<Vec<_>>();
@@ -250,9 +273,33 @@ mod tests {
             (taken(&some), argv(&destroyed(&some)).as_str()),
             (vec!["objects of ground".into()], "ground: objects remove web")
         );
-        let neither =
-            planned_with(Ability::Weigh, "put", "web", "{ configuration: web, at: drill }").unwrap_err();
+        let neither = planned_with(SYSTEM, Ability::Weigh, "put", "web", "{ configuration: web, at: drill }")
+            .unwrap_err();
         assert!(neither.contains("cannot let its configuration be replaced as files"), "{neither}");
+    }
+
+    #[test]
+    fn the_programs_of_a_drill_must_find_the_server_where_no_object_says_how() {
+        let drill = |kept, from: &str, to: &str| {
+            assert!(SYSTEM.contains(from));
+            let system = SYSTEM.replace(from, to);
+            planned_with(&system, kept, "put", "store", "{ logical: store, at: drill }")
+                .err()
+                .unwrap_or_default()
+        };
+        let missing = drill(Ability::Files, "PGPORT: '1', ", "");
+        assert!(
+            missing.contains("reads `PGPORT`, which its settings lack; add PGHOST, PGPORT,"),
+            "{missing}"
+        );
+        assert_eq!(drill(Ability::Objects, "PGPORT: '1', ", ""), "");
+        let other = drill(Ability::Files, "PGDATABASE: d", "PGDATABASE: e");
+        assert!(other.contains("`PGDATABASE: e`, and its `ready` asks `d`"), "{other}");
+        assert_eq!(
+            drill(Ability::Files, "PGDATABASE: d", "PGDATABASE: '{{ name }}'"),
+            "",
+            "known only there"
+        );
     }
 
     #[test]
@@ -275,6 +322,8 @@ mod tests {
             ),
             ("put", "store", "{ logical: store, at: warm-up }", "write a judged phase"),
             ("put", "store", "{ logical: store, at: drill, lose: 0 }", "write 1 or more"),
+            ("put", "store", "{ logical: store, at: drill, lose: 6001 }", "the load offers about 6000 while"),
+            ("put", "store", "{ logical: store, at: drill, within: 9s }", "the load offers about 900 while"),
             ("put", "store", "{ logical: store, at: drill, within: 2m }", "write `within: 1m` or less"),
             (
                 "put",

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     kind::{self, Loses},
     name::Name,
-    scenario::{Drill, Scenario},
+    scenario::{Drill, Rollout, Scenario},
     system::System,
     unit::{Bytes, NotAQuantity, Percent, Rate, Span},
     yaml::{Book, Mistake, one_of},
@@ -34,10 +34,13 @@ pub(super) struct Against<'a> {
 /// The objectives of a scenario; those with mistakes are left out.
 pub(super) fn objectives(book: &mut Book<'_>, against: Against<'_>) -> Vec<Objective> {
     let scenario = against.scenario;
+    let has_judge =
+        |rollout: &Rollout| kind::rollout(rollout.word.as_str()).is_none_or(|kind| kind.beside().is_some());
     if scenario.objectives.is_empty()
         && scenario.checks.is_empty()
         && scenario.connections.is_empty()
         && scenario.drills.is_empty()
+        && !scenario.rollouts.iter().any(has_judge)
     {
         let what = "nothing is judged: there is no objective, no check and no connection";
         book.say(Mistake::at("objectives", what).mend("add `objectives: [p95 < 200ms]` or the like"));

@@ -1,6 +1,6 @@
 //! The load: behaviours resolved to requests, mixes flattened to shares.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use indexmap::IndexMap;
 
@@ -57,6 +57,19 @@ pub(super) fn load(book: &mut Book<'_>, scenario: &Scenario, system: &System, ph
 /// Whether any request in use writes a record.
 pub(super) fn writes(plan: &LoadPlan) -> bool {
     plan.steps.iter().any(|step| matches!(step.request.mark, Some(Mark::Write { .. })))
+}
+
+/// How many writes the load offers between two moments, on average.
+pub(super) fn offered_writes(plan: &LoadPlan, from: Duration, to: Duration) -> f64 {
+    let is_write = |step: &&StepPlan| matches!(step.request.mark, Some(Mark::Write { .. }));
+    let writes = |behaviour: u16| {
+        let behaviour = plan.behaviours.get(usize::from(behaviour));
+        let range = behaviour.map(|of| usize::from(of.first)..usize::from(of.first) + usize::from(of.count));
+        let steps = range.and_then(|range| plan.steps.get(range)).unwrap_or_default();
+        steps.iter().filter(is_write).count() as f64
+    };
+    let each = |stream: &Stream| stream.mix.iter().map(|(of, share)| share * writes(*of)).sum::<f64>();
+    plan.streams.iter().map(|stream| stream.offered(from, to) * each(stream)).sum()
 }
 
 /// Whether any request in use reads a record.
@@ -152,7 +165,7 @@ fn data(plan: &LoadPlan, system: &System) -> BTreeMap<Name, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::load;
+    use super::{load, offered_writes};
     use crate::{
         plan::{LoadPlan, time_line},
         scenario, system,
@@ -168,7 +181,7 @@ data: { used: a.json, unused: b.json }
 behaviours:
   all: { mix: { half: 1, read: 3 } }
   half: { mix: { write: 1, read: 1 } }
-  write: { steps: [{ method: POST, path: /, draw: { q: used }, remember: { pool: items, fields: { id: '{{uuid}}' } } }] }
+  write: { steps: [{ method: POST, path: /, draw: { q: used }, remember: { pool: items, fields: { id: '{{uuid}}' } }, mark: { write: { key: '{{uuid}}', value: v } } }] }
   read: { steps: [{ method: GET, path: '/{{recalled/id}}', recall: items }, { method: GET, path: / }] }
   other: { steps: [{ method: GET, path: / }] }
 ";
@@ -190,6 +203,14 @@ behaviours:
         let names: Vec<_> = plan.behaviours.iter().map(|b| (b.name.as_str(), b.first, b.count)).collect();
         assert_eq!(names, [("write", 0, 1), ("read", 1, 2)]);
         assert_eq!(plan.streams[0].mix, [(0, 0.125), (1, 0.875)]);
+    }
+
+    #[test]
+    fn writes_are_offered_by_their_share_of_the_arrivals() {
+        let plan = plan("  - { behaviour: all, arrivals: { constant: 80/s } }\n").unwrap();
+        let second = std::time::Duration::from_secs;
+        assert_eq!(offered_writes(&plan, second(4), second(6)), 80.0 * 2.0 * 0.125);
+        assert_eq!(offered_writes(&plan, second(9), second(60)), 10.0, "the load ends after 10 s");
     }
 
     #[test]

@@ -92,6 +92,8 @@ pub(super) fn word(ability: Ability) -> &'static str {
         Ability::Kill => "kill",
         Ability::Pause => "pause",
         Ability::Configure => "configure",
+        Ability::Program => "run another program",
+        Ability::Image => "run another image",
         Ability::Scale => "scale",
         Ability::Probe => "probe",
         Ability::Exec => "exec",

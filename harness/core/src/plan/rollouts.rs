@@ -11,7 +11,7 @@ use crate::{
     kind::{self, Rolled, RolloutKind, Sets},
     name::Name,
     scenario::{Rollout, Scenario},
-    system::Component,
+    system::{Change, Component},
     yaml::{Book, Mistake},
 };
 
@@ -117,6 +117,7 @@ fn plan(
     let last = within.saturating_sub(sets.map_or(Duration::ZERO, Sets::gates));
     let said = Rolled { number, component, spec, past, to: rollout.to.as_ref(), begins, within: last, sets };
     let revision = kind.revision(&said)?;
+    differs(&revision, known)?;
     let mut track = kind.track(&said, &revision);
     // A time that is written is the user's bound, whatever the target.
     let slack = if rollout.within.is_some() { Duration::ZERO } else { known.slack };
@@ -153,6 +154,28 @@ fn plan(
     })
 }
 
+/// A revision of nothing that the target can change would be rolled out, and judged, as what runs already.
+fn differs(revision: &Revision, known: &Known<'_>) -> Result<(), Mistake> {
+    let can = |change: Change<'_>| match change {
+        Change::Setting(..) => true,
+        Change::Program(_) => known.abilities.contains(&Ability::Program),
+        Change::Image(_) => known.abilities.contains(&Ability::Image),
+    };
+    let mut changes = revision.changes.each().peekable();
+    if changes.peek().is_none() || changes.any(can) {
+        return Ok(());
+    }
+    let (other, mend) = match revision.changes.program {
+        Some(_) => ("program", "give the revision an `image:` or `settings:`"),
+        None => ("image", "give the revision a `program:` or `settings:`"),
+    };
+    let what = format!(
+        "`{}` changes nothing on the target {}: it is another {other} and nothing else",
+        revision.name, known.target
+    );
+    Err(Mistake::at("to", what).mend(mend))
+}
+
 #[cfg(test)]
 mod tests {
     use std::{collections::BTreeSet, time::Duration};
@@ -164,7 +187,7 @@ mod tests {
     };
 
     const SYSTEM: &str = "format: 1\nname: x\ncomponents:\n  web: { replicas: 3, ports: [http], ready: { tcp: { port: http } },\n    \
-                          revisions: { v2: { settings: { VERSION: v2 } }, v3: { settings: { VERSION: v3 } } } }\n\
+                          revisions: { v2: { settings: { VERSION: v2 } }, v3: { settings: { VERSION: v3 } }, program: { program: web }, image: { image: web }, both: { program: web, image: web } } }\n\
                           endpoint: { component: web, port: http }\nbehaviours: { get: { steps: [{ method: GET, path: / }] } }\n";
 
     fn planned(lines: &[&str], more: &str) -> Result<Plan, Vec<String>> {
@@ -174,7 +197,8 @@ mod tests {
              load: [{{ behaviour: get, arrivals: {{ constant: 10/s }} }}]\nobjectives: [errors < 1%]\n"
         );
         let system = system::read(SYSTEM).unwrap();
-        let abilities = BTreeSet::from([Ability::Start, Ability::Kill, Ability::Pause, Ability::Configure]);
+        let abilities = [Ability::Start, Ability::Kill, Ability::Pause, Ability::Configure, Ability::Program];
+        let abilities = BTreeSet::from(abilities);
         let slack = Duration::from_secs(7);
         let known = Known { system: &system, target: "any", abilities, slack };
         let shown = |mistakes: Vec<crate::yaml::Mistake>| mistakes.iter().map(|m| m.show("x.yml")).collect();
@@ -218,6 +242,13 @@ mod tests {
         insta::assert_snapshot!(told(&["update: web, to: v2, at: update + 20s, within: 11s"], ""), @"x.yml:5:54: the rollout may end outside its phase: 10s of `update` are left when it begins; write `within: 10s` or less, or make the phase longer");
         insta::assert_snapshot!(told(&["update: web, to: v2, at: update, within: 0s"], ""), @"x.yml:5:48: no rollout takes no time; write a duration over 0s");
         insta::assert_snapshot!(told(&["rollback: web, at: update"], ""), @"x.yml:5:17: no update of `web` is left to take back at this time; write a time after an `update:` of it");
+    }
+
+    #[test]
+    fn a_revision_must_change_something_that_the_target_can_change() {
+        let to = |revision: &str| told(&[&format!("update: web, to: {revision}, at: update")], "");
+        insta::assert_snapshot!(to("image"), @"x.yml:5:24: `image` changes nothing on the target any: it is another image and nothing else; give the revision a `program:` or `settings:`");
+        assert_eq!(to("program") + &to("both"), "");
     }
 
     #[test]

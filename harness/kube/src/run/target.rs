@@ -208,11 +208,6 @@ impl KubeTarget {
         unit: &Unit,
         wanted: &Revision,
     ) -> Result<Vec<Act>, Trouble> {
-        let changes = &wanted.changes;
-        if changes.each().next().is_some() && changes.settings.is_empty() && changes.image.is_none() {
-            let why = "it changes neither settings nor image: nothing in a cluster";
-            return Err(Trouble::refused(act, why));
-        }
         let standing = self.standing(act, unit).await?;
         let standing = standing.ok_or_else(|| Trouble::refused(act, "no workload is labelled so"))?;
         let present = standing.present();

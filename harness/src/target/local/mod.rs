@@ -180,13 +180,6 @@ impl LocalTarget {
     /// The way back is the revision that runs now; none: all replicas run the wanted one already.
     fn prepare_roll(&self, act: &Act, unit: &Unit, wanted: &Revision) -> Result<Vec<Act>, Trouble> {
         let roll = self.roll(act, unit)?;
-        let changes = &wanted.changes;
-        if changes.each().next().is_some() && changes.settings.is_empty() && changes.program.is_none() {
-            return Err(Trouble::refused(
-                act,
-                "it changes neither settings nor program: nothing on this machine",
-            ));
-        }
         let first = self.layout.replica(roll.component, 1);
         let first = first.ok_or_else(|| Trouble::refused(act, "the run has no such component"))?;
         Local::new(&self.system, &self.layout, first).check(wanted)?;
@@ -288,8 +281,8 @@ fn pins(at: &Place, root: Identity) -> bool {
 
 /// What processes of this machine can be told.
 pub fn abilities() -> BTreeSet<Ability> {
-    use Ability::{Configure, Exec, Files, Kill, Pause, Scale, Start, Weigh};
-    BTreeSet::from([Start, Kill, Pause, Configure, Scale, Weigh, Exec, Files])
+    use Ability::{Configure, Exec, Files, Kill, Pause, Program, Scale, Start, Weigh};
+    BTreeSet::from([Start, Kill, Pause, Configure, Program, Scale, Weigh, Exec, Files])
 }
 
 impl Target for LocalTarget {

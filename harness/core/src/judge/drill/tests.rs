@@ -17,7 +17,7 @@ fn planned() -> Plan {
 }
 
 fn of(drill: &str, objectives: &str) -> Plan {
-    let system = "format: 1\nname: x\ncomponents:\n  store: { ports: [sql], ready: { postgres: { port: sql, user: u, database: d } } }\n\
+    let system = "format: 1\nname: x\ncomponents:\n  store: { ports: [sql], ready: { postgres: { port: sql, user: u, database: d } },\n    settings: { PGHOST: h, PGPORT: '1', PGUSER: u, PGDATABASE: d, PGDATA: data } }\n\
                   endpoint: { component: store, port: sql }\n\
                   behaviours: { put: { steps: [{ method: PUT, path: '/{{uuid}}', mark: { write: { key: '{{uuid}}', value: v } } }] } }\n\
                   audit: { path: '/{{key}}', found: { list: /items, value: /v } }\n";

@@ -1,8 +1,8 @@
 //! `cold-cache`: a Redis server ends, its data are destroyed, and it starts empty, without a backup: what users have while it warms.
 //! No write may be lost.
 
-use super::{About, DrillKind, Drilled, Loses, Stage, Staged, Taken, item, redis, wipe_redis};
-use crate::yaml::Mistake;
+use super::{About, DrillKind, Drilled, Loses, Stage, Staged, Taken, item, wipe_redis};
+use crate::{kind::server::redis, yaml::Mistake};
 
 /// The kind.
 pub struct ColdCache;
@@ -20,8 +20,7 @@ impl DrillKind for ColdCache {
     }
 
     fn fits(&self, said: &Drilled<'_>) -> Result<(), Mistake> {
-        let (name, spec) = said.one(&ABOUT)?;
-        redis(&ABOUT, name, spec)
+        redis(&ABOUT, said)
     }
 
     fn stages(&self, said: &Drilled<'_>) -> Vec<Staged> {

@@ -2,8 +2,8 @@
 //! from the dump into a new one. What was acknowledged after the dump began is lost, and nothing else. Settings, roles and
 //! other databases of the server are not part of it.
 
-use super::{About, DrillKind, Drilled, Form, Loses, Stage, Staged, Taken, item, postgres, sql};
-use crate::{system::Ready, yaml::Mistake};
+use super::{About, DrillKind, Drilled, Form, Loses, Stage, Staged, Taken, item, sql};
+use crate::{kind::server::postgres, system::Ready, yaml::Mistake};
 
 /// The kind.
 pub struct Logical;
@@ -21,8 +21,7 @@ impl DrillKind for Logical {
     }
 
     fn fits(&self, said: &Drilled<'_>) -> Result<(), Mistake> {
-        let (name, spec) = said.one(&ABOUT)?;
-        postgres(&ABOUT, name, spec)
+        postgres(&ABOUT, said)
     }
 
     fn stages(&self, said: &Drilled<'_>) -> Vec<Staged> {

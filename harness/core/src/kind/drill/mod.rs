@@ -17,7 +17,7 @@ use crate::{
     proof::{Expect, Proof, Query},
     scenario::Moment,
     step::{Begin, End, Step, StepId, Track},
-    system::{Component, Ready},
+    system::Component,
     unit::Span,
     yaml::Mistake,
 };
@@ -190,7 +190,7 @@ impl Drilled<'_> {
     }
 
     /// The only component; a mistake where several were named.
-    fn one(&self, about: &'static About) -> Result<(&Name, &Component), Mistake> {
+    pub(super) fn one(&self, about: &'static About) -> Result<(&Name, &Component), Mistake> {
         match self.components {
             [(name, spec)] => Ok((name, spec)),
             _ => Err(Mistake::at(about.word, format!("`{}` is drilled on one component", about.word))
@@ -304,40 +304,6 @@ fn hold(at: &Place, track: &Name) -> Staged {
 /// The replication slot of a drill; its log is kept in a directory of that name beside the data.
 pub fn slot(track: &Name) -> String {
     format!("gauntlet_{}", track.as_str().replace('-', "_"))
-}
-
-/// A component that is a PostgreSQL server.
-fn postgres(about: &'static About, name: &Name, spec: &Component) -> Result<(), Mistake> {
-    if is_postgres(spec) {
-        return Ok(());
-    }
-    let what = format!("`{name}` is no PostgreSQL server: its `ready` is no session");
-    Err(Mistake::at(about.word, what).mend("write a component with `ready: { postgres: ... }`"))
-}
-
-/// Whether a component is a Redis server: it is asked for as one.
-fn is_redis(spec: &Component) -> bool {
-    matches!(&spec.ready, Ready::Tcp { answer, .. } if answer == "+PONG")
-}
-
-/// Whether what a component keeps is data that a drill can restore: one replica holds them then.
-pub fn keeps_data(spec: &Component) -> bool {
-    is_postgres(spec) || is_redis(spec)
-}
-
-/// Whether a component is a PostgreSQL server.
-fn is_postgres(spec: &Component) -> bool {
-    matches!(spec.ready, Ready::Postgres { .. })
-}
-
-/// A component that is a Redis server.
-fn redis(about: &'static About, name: &Name, spec: &Component) -> Result<(), Mistake> {
-    if is_redis(spec) {
-        return Ok(());
-    }
-    let what = format!("`{name}` is no Redis server: its `ready` asks for no `+PONG`");
-    let mend = r#"write a component with `ready: { tcp: { port: ..., send: "PING\r\n", answer: "+PONG" } }`"#;
-    Err(Mistake::at(about.word, what).mend(mend))
 }
 
 /// Redis' data are removed while it is stopped.

@@ -4,9 +4,10 @@
 //! The transaction is known by its id, exclusive: a clock is too coarse. Source: PostgreSQL's documentation, "Continuous
 //! Archiving and Point-in-Time Recovery".
 
-use super::{About, DrillKind, Drilled, Form, Loses, Stage, Staged, Taken, hold, item, postgres, sql};
+use super::{About, DrillKind, Drilled, Form, Loses, Stage, Staged, Taken, hold, item, sql};
 use crate::{
     act::{Act, Artefact},
+    kind::server::postgres,
     name::Name,
     yaml::Mistake,
 };
@@ -34,8 +35,7 @@ impl DrillKind for PointInTime {
     }
 
     fn fits(&self, said: &Drilled<'_>) -> Result<(), Mistake> {
-        let (name, spec) = said.one(&ABOUT)?;
-        postgres(&ABOUT, name, spec)
+        postgres(&ABOUT, said)
     }
 
     fn stages(&self, said: &Drilled<'_>) -> Vec<Staged> {

@@ -1,7 +1,7 @@
 //! `redis-aof`: the same as `redis-rdb`, with the append-only files instead of a snapshot.
 
-use super::{About, DrillKind, Drilled, Form, Loses, Staged, Taken, item, redis, wipe_redis};
-use crate::yaml::Mistake;
+use super::{About, DrillKind, Drilled, Form, Loses, Staged, Taken, item, wipe_redis};
+use crate::{kind::server::redis, yaml::Mistake};
 
 /// The kind.
 pub struct RedisAof;
@@ -19,8 +19,7 @@ impl DrillKind for RedisAof {
     }
 
     fn fits(&self, said: &Drilled<'_>) -> Result<(), Mistake> {
-        let (name, spec) = said.one(&ABOUT)?;
-        redis(&ABOUT, name, spec)
+        redis(&ABOUT, said)
     }
 
     fn stages(&self, said: &Drilled<'_>) -> Vec<Staged> {

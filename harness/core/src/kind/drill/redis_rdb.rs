@@ -1,8 +1,8 @@
 //! `redis-rdb`: a snapshot of Redis is taken under load, its data are destroyed, and restored from the snapshot: the cache is warm
 //! again at once. No write may be lost: they are not kept there.
 
-use super::{About, DrillKind, Drilled, Form, Loses, Staged, Taken, item, redis, wipe_redis};
-use crate::yaml::Mistake;
+use super::{About, DrillKind, Drilled, Form, Loses, Staged, Taken, item, wipe_redis};
+use crate::{kind::server::redis, yaml::Mistake};
 
 /// The kind.
 pub struct RedisRdb;
@@ -20,8 +20,7 @@ impl DrillKind for RedisRdb {
     }
 
     fn fits(&self, said: &Drilled<'_>) -> Result<(), Mistake> {
-        let (name, spec) = said.one(&ABOUT)?;
-        redis(&ABOUT, name, spec)
+        redis(&ABOUT, said)
     }
 
     fn stages(&self, said: &Drilled<'_>) -> Vec<Staged> {

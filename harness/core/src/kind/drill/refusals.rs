@@ -2,8 +2,11 @@
 //! flipped, empty, stale, foreign, of a wrong version, wrongly encrypted. Each must be refused with its reason, when it is
 //! verified and when it is restored; nothing is destroyed, and nothing may be lost.
 
-use super::{About, DrillKind, Drilled, Form, Loses, Stage, Staged, Taken, hold, is_redis, item, postgres};
-use crate::yaml::Mistake;
+use super::{About, DrillKind, Drilled, Form, Loses, Stage, Staged, Taken, hold, item};
+use crate::{
+    kind::server::{is_redis, postgres, redis},
+    yaml::Mistake,
+};
 
 /// The kind.
 pub struct Refusals;
@@ -21,8 +24,7 @@ impl DrillKind for Refusals {
     }
 
     fn fits(&self, said: &Drilled<'_>) -> Result<(), Mistake> {
-        let (name, spec) = said.one(&ABOUT)?;
-        if is_redis(spec) { Ok(()) } else { postgres(&ABOUT, name, spec) }
+        if is_redis(said.one(&ABOUT)?.1) { redis(&ABOUT, said) } else { postgres(&ABOUT, said) }
     }
 
     fn stages(&self, said: &Drilled<'_>) -> Vec<Staged> {

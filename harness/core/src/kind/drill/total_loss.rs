@@ -4,11 +4,11 @@
 //! Where the system is configured by objects the whole ground goes, volumes included, so all components are lost or none.
 
 use super::{
-    About, DrillKind, Drilled, Form, Loses, Staged, Taken, configuration::wipe, hold, is_postgres, is_redis,
-    items, objects,
+    About, DrillKind, Drilled, Form, Loses, Staged, Taken, configuration::wipe, hold, items, objects,
 };
 use crate::{
     act::{Ability, Place},
+    kind::server::{found, is_postgres, is_redis},
     system::Component,
     yaml::Mistake,
 };
@@ -38,7 +38,7 @@ impl DrillKind for TotalLoss {
             let what = "on this target everything is lost at once, and not all components are named";
             return Err(Mistake::at(ABOUT.word, what).mend("name every component of the system"));
         }
-        Ok(())
+        found(&ABOUT, said)
     }
 
     fn stages(&self, said: &Drilled<'_>) -> Vec<Staged> {
