@@ -9,13 +9,10 @@ use std::{
 
 use gauntlet_core::{
     evidence::{Event, Request, Sample, What},
-    judge::{
-        canary::Decision,
-        gate::{Watch, settled},
-    },
+    judge::{canary::Decision, gate::Watch},
     name::Name,
     plan::{Plan, RolloutPlan},
-    step::{End, Step},
+    step::{End, Step, StepId},
 };
 use tokio::time::Instant;
 
@@ -66,8 +63,6 @@ impl Gates {
         stop: &Stop,
     ) -> Option<bool> {
         let End::Gate(lasts) = step.end else { return Some(true) };
-        let is_gate = |one: &&Step| matches!(one.end, End::Gate(_));
-        let last = rollout.track.steps.iter().rfind(is_gate).is_some_and(|gate| gate.id == step.id);
         let ends = Instant::now() + lasts;
         loop {
             if !stop.sleep_until(Instant::now() + ASKED_EVERY).await {
@@ -75,7 +70,9 @@ impl Gates {
             }
             let now = Instant::now();
             let upto = (now - zero).saturating_sub(WHOLE_AFTER).as_secs();
-            let Some(decision) = self.asked(&rollout.track.name, upto, now >= ends, last) else { continue };
+            let Some(decision) = self.asked(&rollout.track.name, &step.id, upto, now >= ends) else {
+                continue;
+            };
             let promoted = decision == Decision::Promote;
             world.say(What::Gate { step: step.id.clone(), upto, decision });
             return Some(promoted);
@@ -83,11 +80,12 @@ impl Gates {
     }
 
     /// None: nothing is decided yet.
-    fn asked(&self, track: &Name, upto: u64, over: bool, last: bool) -> Option<Decision> {
+    fn asked(&self, track: &Name, step: &StepId, upto: u64, over: bool) -> Option<Decision> {
         let mut watches = self.watches();
-        let canary = watches.get_mut(track)?.advance(upto);
-        match canary.decision() {
-            Decision::GoOn | Decision::Inconclusive { .. } => over.then(|| settled(canary, last)),
+        let watch = watches.get_mut(track)?;
+        watch.advance(upto);
+        match watch.decision(step) {
+            Decision::GoOn | Decision::Inconclusive { .. } => over.then(|| watch.settled(step)),
             decided => Some(decided),
         }
     }

@@ -18,7 +18,11 @@ pub(crate) enum Noise {
     None,
     /// Each arm's error rate and latency wander by themselves, from second to second.
     Autoregressive(f64),
-    /// The same, from minute to minute.
+    /// Every replica of 100 requests a second does, by itself.
+    Replicas(f64),
+    /// All do, together.
+    Shared(f64),
+    /// Each arm does by itself, from minute to minute.
     Minutes(f64),
     /// Every replica of 100 requests a second has bursts of its own, one in so many seconds.
     Bursts(f64),
@@ -51,6 +55,8 @@ pub(crate) struct Kind {
     pub(crate) against: f64,
     /// Whether the baseline phase has both arms already.
     pub(crate) both: bool,
+    /// Whether the judge is told which replica of stable answered; each has 100 requests a second.
+    pub(crate) known: bool,
     pub(crate) baseline_seconds: u64,
 }
 
@@ -115,9 +121,11 @@ impl Shapes {
     }
 }
 
-/// One arm.
+/// One arm, or one replica of it.
 struct Side {
     arm: Arm,
+    /// Empty: the judge is not told.
+    replica: String,
     rate: f64,
     errors: Autoregressive,
     latency: Autoregressive,
@@ -136,7 +144,7 @@ pub(crate) struct Stream<'a> {
     shapes: &'a Shapes,
     kind: Kind,
     draws: Draws,
-    sides: [Side; 2],
+    sides: Vec<Side>,
     drift: (Autoregressive, Autoregressive),
     number: u64,
     bad_minute: bool,
@@ -144,10 +152,21 @@ pub(crate) struct Stream<'a> {
 
 impl<'a> Stream<'a> {
     pub(crate) fn new(shapes: &'a Shapes, kind: Kind, mut draws: Draws) -> Self {
-        let sides = [(Arm::Canary, CANARY), (Arm::Stable, kind.against)]
-            .map(|(arm, rate)| Side::new(arm, rate, kind.noise, &mut draws));
+        let split = kind.known || matches!(kind.noise, Noise::Replicas(_));
+        let replicas = if split { (kind.against / REPLICA) as usize } else { 1 };
+        let stable = (0..replicas).map(|_| (Arm::Stable, kind.against / replicas as f64));
+        let arms = std::iter::once((Arm::Canary, CANARY)).chain(stable);
+        let mut sides: Vec<Side> =
+            arms.map(|(arm, rate)| Side::new(arm, rate, kind.noise, &mut draws)).collect();
+        if kind.known {
+            sides.iter_mut().enumerate().for_each(|(at, side)| side.replica = format!("stable-{at}"));
+        }
+        let (phi, errors, latency) = match kind.noise {
+            Noise::Shared(phi) => (phi, ERROR_DEVIATION, LATENCY_DEVIATION),
+            _ => (0.998, 0.7, 0.2),
+        };
         let drift =
-            (Autoregressive::new(0.998, 0.7, &mut draws), Autoregressive::new(0.998, 0.2, &mut draws));
+            (Autoregressive::new(phi, errors, &mut draws), Autoregressive::new(phi, latency, &mut draws));
         Self { shapes, kind, draws, sides, drift, number: 0, bad_minute: false }
     }
 
@@ -159,9 +178,11 @@ impl<'a> Stream<'a> {
             self.bad_minute = self.draws.unit() < 0.2;
         }
         let mut drift = (0.0, 0.0);
+        if matches!(self.kind.noise, Noise::Drift | Noise::Shared(_)) {
+            drift = (self.drift.0.next(&mut self.draws), self.drift.1.next(&mut self.draws));
+        }
         if self.kind.noise == Noise::Drift {
             let so_far = self.number as f64 / SECONDS as f64;
-            drift = (self.drift.0.next(&mut self.draws), self.drift.1.next(&mut self.draws));
             drift = (drift.0 + so_far * 2f64.ln(), drift.1 + so_far * 1.3f64.ln());
         }
         let wrong = if baseline { Wrong::Nothing } else { self.kind.wrong };
@@ -169,12 +190,13 @@ impl<'a> Stream<'a> {
         let (number, alone, from0) = (self.number, baseline && !self.kind.both, self.kind.from0());
         self.number += 1;
         let draws = &mut self.draws;
-        let whole: f64 = self.sides.iter().map(|side| side.rate).sum::<f64>();
+        // In a baseline phase of stable alone the canary's requests are stable's as well.
+        let more = if alone { 1.0 + CANARY / self.kind.against } else { 1.0 };
         let arms = self.sides.iter_mut().filter(|side| !alone || side.arm == Arm::Stable);
         let second = |side: &mut Side| {
             let wrong = if side.arm == Arm::Canary { wrong } else { Wrong::Nothing };
-            let rate = if alone { whole } else { side.rate };
-            let of = ArmSecond::new(number, phase, side.arm);
+            let rate = side.rate * more;
+            let of = ArmSecond { replica: side.replica.clone(), ..ArmSecond::new(number, phase, side.arm) };
             side.second(of, rate, from0, wrong.effect(shapes, bad), drift, draws)
         };
         arms.map(second).collect()
@@ -214,7 +236,7 @@ impl Wrong {
 impl Side {
     fn new(arm: Arm, rate: f64, noise: Noise, draws: &mut Draws) -> Self {
         let (phi, pace) = match noise {
-            Noise::Autoregressive(phi) => (phi, 1),
+            Noise::Autoregressive(phi) | Noise::Replicas(phi) => (phi, 1),
             Noise::Minutes(phi) => (phi, 60),
             _ => (0.0, 1),
         };
@@ -226,6 +248,7 @@ impl Side {
         };
         Self {
             arm,
+            replica: String::new(),
             rate,
             errors: Autoregressive::new(phi, deviation(ERROR_DEVIATION), draws),
             latency: Autoregressive::new(phi, deviation(LATENCY_DEVIATION), draws),

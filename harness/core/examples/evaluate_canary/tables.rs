@@ -27,7 +27,7 @@ const EQUAL: f64 = 100.0;
 
 /// A kind of stream with what is usual.
 fn kind(noise: Noise, wrong: Wrong) -> Kind {
-    Kind { noise, wrong, against: STABLE, both: false, baseline_seconds: BASELINE_SECONDS }
+    Kind { noise, wrong, against: STABLE, both: false, known: false, baseline_seconds: BASELINE_SECONDS }
 }
 
 /// `1.2 % (0.8-1.8)`.
@@ -132,6 +132,7 @@ fn false_alarms(rows: &mut Vec<String>) -> String {
     let alike = |noise| kind(noise, Wrong::Nothing);
     let both = |noise| Kind { both: true, ..alike(noise) };
     let equal = |noise| Kind { against: EQUAL, ..alike(noise) };
+    let known = |noise| Kind { known: true, ..alike(noise) };
     let (phi6, phi8) = (Noise::Autoregressive(0.6), Noise::Autoregressive(0.8));
     let bursts = Noise::Bursts(120.0);
     let streams = [
@@ -144,6 +145,12 @@ fn false_alarms(rows: &mut Vec<String>) -> String {
         ("AR(1), phi 0.6; baseline phase of both arms", both(phi6)),
         ("AR(1), phi 0.8; baseline phase of both arms", both(phi8)),
         ("bursts; baseline phase of both arms", both(bursts)),
+        ("independent; replicas known", known(Noise::None)),
+        ("AR(1), phi 0.6, every replica by itself; known", known(Noise::Replicas(0.6))),
+        ("AR(1), phi 0.8, every replica by itself; known", known(Noise::Replicas(0.8))),
+        ("AR(1), phi 0.8, all together; known", known(Noise::Shared(0.8))),
+        ("bursts, ten replicas alike; known", known(bursts)),
+        ("drift common to both arms; known", known(Noise::Drift)),
         ("independent; equal size", equal(Noise::None)),
         ("AR(1), phi 0.8; equal size", equal(phi8)),
         ("bursts; equal size", equal(bursts)),
@@ -267,20 +274,27 @@ fn verdicts(rows: &mut Vec<String>) -> String {
         ("tail x4 in 20 % of minutes", Wrong::Tail),
         ("spread doubled", Wrong::Spread),
     ];
+    let (shared, bursts) = (Noise::Shared(0.8), Noise::Bursts(120.0));
     let noises = [
-        ("independent", Noise::None),
-        ("AR(1), phi 0.6", Noise::Autoregressive(0.6)),
-        ("bursts", Noise::Bursts(120.0)),
-        ("drift", Noise::Drift),
+        ("independent", Noise::None, false),
+        ("independent; replicas known", Noise::None, true),
+        ("AR(1), phi 0.6", Noise::Autoregressive(0.6), false),
+        ("AR(1), phi 0.8, all together", shared, false),
+        ("the same; replicas known", shared, true),
+        ("bursts", bursts, false),
+        ("bursts; replicas known", bursts, true),
+        ("drift", Noise::Drift, false),
+        ("drift; replicas known", Noise::Drift, true),
     ];
     let mut text = format!(
         "**How a step of at most 30 minutes ends**, {ENDS} streams each, with the defaults: promoted once harm is excluded\n\n\
          | version | stream | rolled back | promoted | inconclusive | median end |\n|---|---|---|---|---|---|\n"
     );
-    for (stream, noise) in noises {
+    for (stream, noise, known) in noises {
         for (name, wrong) in versions {
             let full = format!("{name}; {stream}");
-            let ends = trial::many(ENDS, |at| trial::verdict(&shapes, &full, kind(noise, wrong), at));
+            let kind = Kind { known, ..kind(noise, wrong) };
+            let ends = trial::many(ENDS, |at| trial::verdict(&shapes, &full, kind, at));
             let of = |which: fn(&Decision) -> bool| {
                 let time = |(decision, time): &(Decision, u64)| which(decision).then_some(*time);
                 ends.iter().map(time).collect::<Vec<Option<u64>>>()

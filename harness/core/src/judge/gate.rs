@@ -195,12 +195,29 @@ impl Watch {
     }
 
     /// Judges everything before this second of the load's time line; what comes of it later is too late.
-    pub fn advance(&mut self, upto: u64) -> &Canary {
+    pub fn advance(&mut self, upto: u64) {
         let mut canary = std::mem::replace(&mut self.canary, Canary::new(self.plan.judge.clone()));
         self.feed(&mut canary, self.judged, upto);
         self.judged = self.judged.max(upto);
         self.canary = canary;
-        &self.canary
+    }
+
+    /// What to do now in this step.
+    pub fn decision(&self, step: &StepId) -> Decision {
+        self.gate(step).now(&self.canary)
+    }
+
+    /// The same when the step's time is over.
+    pub fn settled(&self, step: &StepId) -> Decision {
+        self.gate(step).settled(&self.canary)
+    }
+
+    fn gate(&self, step: &StepId) -> Gate {
+        let number = self.gates.iter().position(|gate| gate == step);
+        Gate {
+            number: number.and_then(|number| u32::try_from(number).ok()),
+            last: self.gates.last() == Some(step),
+        }
     }
 
     /// The same from the beginning, for who has all the evidence.
@@ -232,6 +249,38 @@ impl Watch {
             }
         }
         canary.close();
+    }
+}
+
+/// A step that a judge is asked in.
+#[derive(Debug, Clone, Copy)]
+struct Gate {
+    number: Option<u32>,
+    /// Only the last step must exclude harm: at a small share there is not evidence enough, and what it does to users is as small.
+    last: bool,
+}
+
+impl Gate {
+    /// What has been judged of the step before says nothing of this one, but that the canary is worse.
+    fn now(self, canary: &Canary) -> Decision {
+        match canary.decision() {
+            Decision::RollBack { metric, second } => Decision::RollBack { metric, second },
+            _ if canary.step() != self.number => Decision::GoOn,
+            decision => decision,
+        }
+    }
+
+    fn settled(self, canary: &Canary) -> Decision {
+        match self.now(canary) {
+            Decision::GoOn | Decision::Inconclusive { .. } if !self.last => Decision::Promote,
+            Decision::GoOn | Decision::Inconclusive { .. } => {
+                let reason = canary
+                    .undecided()
+                    .unwrap_or_else(|| "the step was shorter than the least time".to_owned());
+                Decision::Inconclusive { reason }
+            }
+            decided => decided,
+        }
     }
 }
 
@@ -340,8 +389,8 @@ impl Gated {
             return vec![self.finding(state, "nothing", 0, why.to_owned())];
         };
         let canary = self.watch.judge(*upto);
-        let last = self.watch.gates.last() == Some(step);
-        let again = settled(&canary, last);
+        let gate = self.watch.gate(step);
+        let again = gate.settled(&canary);
         let all = canary.findings();
         let samples = all.iter().map(|one| one.samples.0 + one.samples.1).max().unwrap_or_default();
         let nobody = match self.watch.nobody {
@@ -354,7 +403,7 @@ impl Gated {
                 "nothing".to_owned(),
                 format!("the run decided {decision:?}, the journal says {again:?}"),
             ),
-            Decision::Promote if !last => {
+            Decision::Promote if !gate.last => {
                 let state = if self.failed { State::Unknown } else { unseen };
                 (
                     state,
@@ -420,26 +469,11 @@ fn brief(reason: &str) -> &str {
     head.split_once(';').map_or(head, |(head, _)| head)
 }
 
-/// What a gate decides when it is asked for the last time in its step. Only the last step must exclude harm: at a small
-/// share there is not evidence enough, and what it does to users is as small.
-pub fn settled(canary: &Canary, last: bool) -> Decision {
-    match canary.decision() {
-        Decision::RollBack { metric, second } => Decision::RollBack { metric, second },
-        Decision::Promote => Decision::Promote,
-        Decision::GoOn | Decision::Inconclusive { .. } if !last => Decision::Promote,
-        Decision::GoOn | Decision::Inconclusive { .. } => {
-            let reason =
-                canary.undecided().unwrap_or_else(|| "the step was shorter than the least time".to_owned());
-            Decision::Inconclusive { reason }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::{collections::BTreeSet, time::Duration};
 
-    use super::{Gates, Watch, settled};
+    use super::{Gates, Watch};
     use crate::{
         act::Ability,
         evidence::{Class, Event, Evidence, Operation, RESIDENT_BYTES, Request, Sample, TroubleKind, What},
@@ -542,7 +576,8 @@ mod tests {
             let mut watch = watched(fails, 290);
             let mut decided = None;
             for upto in 40..290 {
-                let decision = watch.advance(upto).decision();
+                watch.advance(upto);
+                let decision = watch.decision(&step(3));
                 if decision != Decision::GoOn && decided.is_none() {
                     decided = Some((upto, decision));
                 }
@@ -550,7 +585,8 @@ mod tests {
             let (upto, decision) = decided.unwrap();
             assert_eq!(watch.judge(upto).decision(), decision, "{fails:?}");
             match fails {
-                None => assert_eq!(decision, Decision::Promote),
+                // The second step begins at 169, and lasts for a minute at least, whatever the first one showed.
+                None => assert_eq!((upto, decision), (229, Decision::Promote)),
                 Some(_) => {
                     assert!(matches!(&decision, Decision::RollBack { metric, .. } if metric == "errors"))
                 }
@@ -631,12 +667,12 @@ mod tests {
 
     #[test]
     fn a_verdict_is_the_decision_that_the_journal_bears_out() {
-        let honest = |watch: &Watch| settled(&watch.judge(289), true);
+        let honest = |watch: &Watch| watch.gate(&step(3)).settled(&watch.judge(289));
         let good = findings(None, 289, honest);
         assert!(good.iter().all(|(_, state, _)| *state == State::Met), "{good:?}");
         let bad = findings(Some(100), 289, honest);
         assert_eq!((bad[0].0.as_str(), bad[0].1), ("canary is no worse", State::Missed), "{bad:?}");
-        let short = findings(None, 175, |watch: &Watch| settled(&watch.judge(175), true));
+        let short = findings(None, 175, |watch: &Watch| watch.gate(&step(3)).settled(&watch.judge(175)));
         assert_eq!(short[0].1, State::Unknown, "{short:?}");
         let forged = findings(Some(100), 289, |_| Decision::Promote);
         assert_eq!(forged[0].1, State::Invalid, "{forged:?}");

@@ -192,6 +192,11 @@ impl Canary {
         }
     }
 
+    /// The step that the last complete second lies in.
+    pub fn step(&self) -> Option<u32> {
+        self.step
+    }
+
     /// What keeps the canary from being promoted: the verdict's reason when the time is over before `most_seconds`.
     pub fn undecided(&self) -> Option<String> {
         if self.baseline_seconds < self.config.least.baseline_seconds {
