@@ -253,7 +253,6 @@ pub(crate) async fn restore(
     keys: &Keys,
     programs: &dyn Programs,
 ) -> Result<(), Error> {
-    running(&target.directory, programs).await?;
     target.directory.begin(programs).await?;
     let filled = fill_directory(set, target, keys, programs).await;
     if let Err(why) = filled {
@@ -285,6 +284,7 @@ async fn fill_directory(
     keys: &Keys,
     programs: &dyn Programs,
 ) -> Result<(), Error> {
+    running(&target.directory, programs).await?;
     let work = target.directory.work();
     for part in &set.manifest.parts {
         let reader = set.reader(part, keys).map_err(|refusal| Error::Refused(vec![refusal]))?;
