@@ -300,6 +300,16 @@ async fn a_directory_that_no_run_made_is_never_removed() {
 }
 
 #[tokio::test]
+async fn a_directory_whose_maker_died_in_the_middle_of_its_mark_is_removed() {
+    let run = Run::new(stand_ins(), Path::new("/"));
+    fs::create_dir(&run.layout.private).unwrap();
+    fs::write(run.layout.private.join(".gauntlet-run.new"), "").unwrap();
+    let left = run.target.leftovers().await.unwrap();
+    run.apply(&left[0]).await;
+    assert!(!run.layout.private.exists());
+}
+
+#[tokio::test]
 async fn the_ground_is_closed_to_others() {
     let run = Run::new(system(json!({ "web": web(1) }), json!(["token"])), Path::new("/"));
     run.apply(&start(&ground())).await;

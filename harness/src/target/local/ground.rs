@@ -19,6 +19,8 @@ use crate::layout::Layout;
 
 /// Says that a directory was made by a run, and by which: nothing else is ever removed.
 const MARKER: &str = ".gauntlet-run";
+/// The same, while it is written.
+const UNFINISHED: &str = ".gauntlet-run.new";
 /// How often a removal that met a new process is taken up again.
 const ROUNDS: usize = 3;
 
@@ -69,11 +71,12 @@ fn ours(layout: &Layout, what: &str) -> Result<(), Trouble> {
     if !private.is_absolute() || private.components().count() < 3 {
         return foreign("a private directory is an absolute path below a directory for temporary files");
     }
-    let Ok(mut entries) = fs::read_dir(private) else { return Ok(()) };
+    let Ok(entries) = fs::read_dir(private) else { return Ok(()) };
     match fs::read_to_string(private.join(MARKER)) {
         Ok(run) if run == layout.run => Ok(()),
         Ok(run) => foreign(&format!("it belongs to run {run:?}")),
-        Err(_) if entries.next().is_none() => Ok(()),
+        // Who made it may have died in the middle of its mark.
+        Err(_) if entries.flatten().all(|entry| entry.file_name() == UNFINISHED) => Ok(()),
         Err(_) => foreign("the directory is not empty and no run made it"),
     }
 }
