@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{DrillPlan, Known, Phase, mix, resolve, time_line};
+use super::{DrillPlan, FaultPlan, Known, Phase, RolloutPlan, mix, resolve, time_line};
 use crate::{
     kind::{self, DrillKind, Drilled, Stage, keeps_data},
     name::Name,
@@ -56,6 +56,38 @@ pub(super) fn drills(
         plans.extend(book.keep(&format!("drills[{index}]"), planned));
     }
     plans
+}
+
+/// Refuses what would hold, or replace, a replica that a drill stops and restores at that time.
+pub(super) fn apart(
+    book: &mut Book<'_>,
+    drills: &[DrillPlan],
+    faults: &[(usize, FaultPlan)],
+    rollouts: &[(usize, RolloutPlan)],
+) {
+    let clash = |component: &Name, from: Duration, upto: Duration| {
+        let meets = |drill: &&DrillPlan| {
+            drill.components.contains(component) && drill.begins < upto && from < drill.ends()
+        };
+        drills.iter().find(meets).map(|drill| {
+            let (from, upto) = (time_line::show(drill.begins), time_line::show(drill.ends()));
+            let what = format!(
+                "the `{}` goes on then ({from} to {upto}), and `{component}` is its own",
+                drill.title
+            );
+            Mistake::at("at", what).mend("write a time outside of it, or give the drill a shorter `within:`")
+        })
+    };
+    for (index, fault) in faults.iter().filter(|(_, fault)| !fault.lasts.is_zero()) {
+        let acts = fault.track.steps.iter().flat_map(|step| &step.acts);
+        let mut components = acts.filter_map(|act| act.unit().component());
+        let found = components.find_map(|of| clash(of, fault.begins, fault.begins + fault.lasts));
+        book.keep(&format!("faults[{index}]"), found.map_or(Ok(()), Err));
+    }
+    for (index, rollout) in rollouts {
+        let found = clash(&rollout.component, rollout.begins, rollout.ends());
+        book.keep(&format!("rollouts[{index}]"), found.map_or(Ok(()), Err));
+    }
 }
 
 /// The drills that destroy something; one of an unknown word may.
@@ -204,7 +236,8 @@ mod tests {
              load: [{{ behaviour: {behaviour}, arrivals: {{ constant: 100/s }} }}]\nobjectives: [errors < 1%]\n"
         );
         let system = system::read(system).unwrap();
-        let abilities = BTreeSet::from([Ability::Start, Ability::Exec, kept]);
+        let can = [Ability::Start, Ability::Exec, Ability::Kill, Ability::Pause, Ability::Configure, kept];
+        let abilities = BTreeSet::from(can);
         let known = Known { system: &system, target: "any", abilities, slack: Duration::ZERO };
         let shown = |all: Vec<crate::yaml::Mistake>| {
             all.iter().map(|m| m.show("x.yml")).collect::<Vec<_>>().join("\n")
@@ -300,6 +333,32 @@ mod tests {
             "",
             "known only there"
         );
+    }
+
+    #[test]
+    fn nothing_else_holds_or_replaces_what_a_drill_restores() {
+        let told = |more: &str| {
+            let lines = format!("{{ configuration: web, at: drill + 10s, within: 20s }}]\n{more}\nchecks: [");
+            let can = SYSTEM.replace(
+                "ready: { tcp: { port: http } } }\n",
+                "ready: { tcp: { port: http } }, revisions: { v2: { settings: { A: b } } } }\n",
+            );
+            assert_ne!(can, SYSTEM);
+            planned_with(&can, Ability::Files, "put", "web", &lines).err().unwrap_or_default()
+        };
+        let pause =
+            |from: &str| told(&format!("faults: [{{ pause: web, pick: [1], at: drill + {from}, for: 5s }}]"));
+        assert!(
+            pause("12s")
+                .contains("`configuration drill of web` goes on then (15s to 35s), and `web` is its own")
+        );
+        assert_eq!(pause("30s") + &pause("5s"), "");
+        assert_eq!(told("faults: [{ kill: web, pick: [1], at: drill + 12s }]"), "", "it holds nothing");
+        let update = |from: &str| {
+            told(&format!("rollouts: [{{ update: web, to: v2, at: drill + {from}, within: 9s }}]"))
+        };
+        assert!(update("25s").contains("goes on then"));
+        assert_eq!(update("40s"), "");
     }
 
     #[test]

@@ -38,6 +38,7 @@ pub fn plan(name: &str, scenario: &Scenario, known: &Known<'_>) -> Result<Plan, 
     std::iter::once(&mut set_up).chain(tracks).for_each(|track| give(track, known.slack));
     let drills = drills::drills(&mut book, scenario, known, (&phases, &load));
     budget::check(&mut book, scenario, system, &faults, &rollouts);
+    drills::apart(&mut book, &drills, &faults, &rollouts);
     let objectives = judged::objectives(
         &mut book,
         judged::Against { scenario, system, phases: &phases, load: &load, faults: &faults },
