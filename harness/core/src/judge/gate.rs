@@ -11,6 +11,7 @@ use crate::{
     },
     name::Name,
     plan::{CanaryPlan, Plan, RolloutPlan},
+    stats::sequence,
     step::{End, StepId},
 };
 
@@ -48,8 +49,8 @@ pub struct Watch {
     seconds: Seconds,
     /// Who acknowledged which record, and the reads of records; empty unless lost writes are judged.
     records: Records,
-    /// Requests that no set owns: most were answered by nobody.
-    nobody: u64,
+    /// Requests that no set owns, by the second in which they ended: most were answered by nobody.
+    nobody: BTreeMap<u64, u64>,
     /// The component's own replicas by name, as far as they are told apart.
     replicas: Vec<String>,
     canary: Canary,
@@ -92,7 +93,7 @@ impl Watch {
             began_us: None,
             seconds: Seconds::new(),
             records: Records::default(),
-            nobody: 0,
+            nobody: BTreeMap::new(),
             replicas: vec![],
         })
     }
@@ -132,7 +133,7 @@ impl Watch {
             return;
         }
         let Some(whose) = self.whose(&row.arm) else {
-            self.nobody += 1;
+            *self.nobody.entry(row.done_us / SECOND_US).or_default() += 1;
             return;
         };
         if self.plan.judge.lost_writes.is_some() {
@@ -204,20 +205,67 @@ impl Watch {
 
     /// What to do now in this step.
     pub fn decision(&self, step: &StepId) -> Decision {
-        self.gate(step).now(&self.canary)
+        self.now(&self.canary, self.judged, step)
     }
 
     /// The same when the step's time is over.
     pub fn settled(&self, step: &StepId) -> Decision {
-        self.gate(step).settled(&self.canary)
+        self.over(&self.canary, self.judged, step)
     }
 
-    fn gate(&self, step: &StepId) -> Gate {
-        let number = self.gates.iter().position(|gate| gate == step);
-        Gate {
-            number: number.and_then(|number| u32::try_from(number).ok()),
-            last: self.gates.last() == Some(step),
+    fn is_last(&self, step: &StepId) -> bool {
+        self.gates.last() == Some(step)
+    }
+
+    fn now(&self, canary: &Canary, upto: u64, step: &StepId) -> Decision {
+        let number =
+            self.gates.iter().position(|gate| gate == step).and_then(|number| u32::try_from(number).ok());
+        match (canary.decision(), number) {
+            (Decision::RollBack { metric, second }, _) => Decision::RollBack { metric, second },
+            // What was judged of the step before says nothing of this one, but that the canary is worse.
+            (_, number) if canary.step() != number => Decision::GoOn,
+            (Decision::Promote, Some(number)) => match self.hangs(canary, upto, number) {
+                Some(reason) => Decision::Inconclusive { reason },
+                None => Decision::Promote,
+            },
+            (decision, _) => decision,
         }
+    }
+
+    /// Only the last step must exclude harm: at a small share there is not evidence enough, and what it does to users is as small.
+    fn over(&self, canary: &Canary, upto: u64, step: &StepId) -> Decision {
+        match self.now(canary, upto, step) {
+            Decision::GoOn | Decision::Inconclusive { .. } if !self.is_last(step) && has_evidence(canary) => {
+                Decision::Promote
+            }
+            Decision::Inconclusive { reason } => Decision::Inconclusive { reason },
+            Decision::GoOn => {
+                let short = || "the step was shorter than the least time".to_owned();
+                Decision::Inconclusive { reason: canary.undecided().unwrap_or_else(short) }
+            }
+            decided => decided,
+        }
+    }
+
+    /// Who gives up waiting learns nothing of who did not answer. Where the canary answers fewer than its share, and so many were
+    /// answered by nobody that they would be harm, they may be its own.
+    fn hangs(&self, canary: &Canary, upto: u64, number: u32) -> Option<String> {
+        let judge = &self.plan.judge;
+        let (harm, part) = (judge.errors?.harm, *judge.split.get(usize::try_from(number).ok()?)?);
+        let step =
+            self.nobody.range(..upto).filter(|(second, _)| self.phase(**second) == Some(Phase::Step(number)));
+        let nobody: u64 = step.map(|(_, count)| count).sum();
+        let (answers, other) = canary.answers();
+        if nobody as f64 <= harm * (answers + nobody) as f64 {
+            return None;
+        }
+        let (_, most) = sequence::share(answers, answers + other, judge.alpha_each_step(), 1.0);
+        (most < part).then(|| {
+            format!(
+                "{nobody} requests were answered by nobody that is known, and the canary gave {answers} of {} answers, less than its part: it may hang",
+                answers + other
+            )
+        })
     }
 
     /// The same from the beginning, for who has all the evidence.
@@ -252,36 +300,9 @@ impl Watch {
     }
 }
 
-/// A step that a judge is asked in.
-#[derive(Debug, Clone, Copy)]
-struct Gate {
-    number: Option<u32>,
-    /// Only the last step must exclude harm: at a small share there is not evidence enough, and what it does to users is as small.
-    last: bool,
-}
-
-impl Gate {
-    /// What has been judged of the step before says nothing of this one, but that the canary is worse.
-    fn now(self, canary: &Canary) -> Decision {
-        match canary.decision() {
-            Decision::RollBack { metric, second } => Decision::RollBack { metric, second },
-            _ if canary.step() != self.number => Decision::GoOn,
-            decision => decision,
-        }
-    }
-
-    fn settled(self, canary: &Canary) -> Decision {
-        match self.now(canary) {
-            Decision::GoOn | Decision::Inconclusive { .. } if !self.last => Decision::Promote,
-            Decision::GoOn | Decision::Inconclusive { .. } => {
-                let reason = canary
-                    .undecided()
-                    .unwrap_or_else(|| "the step was shorter than the least time".to_owned());
-                Decision::Inconclusive { reason }
-            }
-            decided => decided,
-        }
-    }
+/// Whether anything of a step can be said; a step that saw nothing passes nothing.
+fn has_evidence(canary: &Canary) -> bool {
+    canary.findings().iter().any(|one| one.standing != Standing::TooLittle)
 }
 
 fn of(seconds: &mut Seconds, number: u64, whose: Whose) -> &mut ArmSecond {
@@ -389,12 +410,11 @@ impl Gated {
             return vec![self.finding(state, "nothing", 0, why.to_owned())];
         };
         let canary = self.watch.judge(*upto);
-        let gate = self.watch.gate(step);
-        let again = gate.settled(&canary);
+        let again = self.watch.over(&canary, *upto, step);
         let all = canary.findings();
         let samples = all.iter().map(|one| one.samples.0 + one.samples.1).max().unwrap_or_default();
-        let nobody = match self.watch.nobody {
-            0 => String::new(),
+        let nobody = match self.watch.nobody.values().sum() {
+            0_u64 => String::new(),
             count => format!("; {count} requests were answered by nobody that is known"),
         };
         let (state, what, why) = match decision {
@@ -403,7 +423,7 @@ impl Gated {
                 "nothing".to_owned(),
                 format!("the run decided {decision:?}, the journal says {again:?}"),
             ),
-            Decision::Promote if !gate.last => {
+            Decision::Promote if !self.watch.is_last(step) => {
                 let state = if self.failed { State::Unknown } else { unseen };
                 (
                     state,
@@ -594,6 +614,48 @@ mod tests {
         }
     }
 
+    /// A client that gives up names no arm.
+    #[test]
+    fn a_canary_that_hangs_is_not_promoted_and_requests_that_both_lose_alike_are_no_sign_of_it() {
+        let plan = planned();
+        let judged = |lost: fn(&str) -> bool| {
+            let mut watch = Watch::new(&plan, &plan.rollouts[0]).unwrap();
+            events().iter().for_each(|event| watch.event(event));
+            for (number, mut row) in rows(5..290, None).into_iter().enumerate() {
+                if number % 20 < 5 && row.done_us >= 48_000_000 && lost(&row.arm) {
+                    (row.arm, row.class) = (String::new(), Class::Timeout);
+                }
+                watch.row(&row);
+            }
+            watch.over(&watch.judge(289), 289, &step(3))
+        };
+        let hangs = judged(|arm| arm == "web-canary-1");
+        assert!(
+            matches!(&hangs, Decision::Inconclusive { reason } if reason.contains("it may hang")),
+            "{hangs:?}"
+        );
+        assert_eq!(judged(|arm| arm != "web-2"), Decision::Promote);
+    }
+
+    #[test]
+    fn a_step_without_evidence_passes_nothing() {
+        let plan = planned();
+        let passed = |one_in: usize| {
+            let mut watch = Watch::new(&plan, &plan.rollouts[0]).unwrap();
+            events().iter().for_each(|event| watch.event(event));
+            let rows = rows(5..168, None).into_iter().enumerate();
+            let kept = rows.filter(|(number, row)| row.arm != "web-canary-1" || number % one_in == 0);
+            kept.for_each(|(_, row)| watch.row(&row));
+            watch.over(&watch.judge(90), 90, &step(2))
+        };
+        assert_eq!(passed(5), Decision::Promote);
+        let short = passed(200);
+        assert!(
+            matches!(&short, Decision::Inconclusive { reason } if reason.contains("requests")),
+            "{short:?}"
+        );
+    }
+
     /// Whichever arm answers the read: what one of them says it keeps, and does not, is its own doing.
     #[test]
     fn a_canary_that_loses_what_it_acknowledged_is_rolled_back() {
@@ -667,12 +729,12 @@ mod tests {
 
     #[test]
     fn a_verdict_is_the_decision_that_the_journal_bears_out() {
-        let honest = |watch: &Watch| watch.gate(&step(3)).settled(&watch.judge(289));
+        let honest = |watch: &Watch| watch.over(&watch.judge(289), 289, &step(3));
         let good = findings(None, 289, honest);
         assert!(good.iter().all(|(_, state, _)| *state == State::Met), "{good:?}");
         let bad = findings(Some(100), 289, honest);
         assert_eq!((bad[0].0.as_str(), bad[0].1), ("canary is no worse", State::Missed), "{bad:?}");
-        let short = findings(None, 175, |watch: &Watch| watch.gate(&step(3)).settled(&watch.judge(175)));
+        let short = findings(None, 175, |watch: &Watch| watch.over(&watch.judge(175), 175, &step(3)));
         assert_eq!(short[0].1, State::Unknown, "{short:?}");
         let forged = findings(Some(100), 289, |_| Decision::Promote);
         assert_eq!(forged[0].1, State::Invalid, "{forged:?}");

@@ -108,9 +108,18 @@ pub(super) fn plan(
     if beside == Beside::Canary {
         long_enough(&sets, &judge)?;
     }
+    if sets.each <= Duration::from_secs(NOT_WHOLE) {
+        let what = format!("a step has no whole second to judge: {NOT_WHOLE} s of it are not seen");
+        return Err(Mistake::at("each", what).mend("write a longer time: `each: 30s`"));
+    }
     let most_seconds = sets.each.as_secs();
     let whole = most_seconds.saturating_sub(NOT_WHOLE).max(1);
-    let judge = Config { most_seconds, least_seconds: judge.least_seconds.min(whole), ..judge };
+    let part = |share: &u16| match sets.baseline {
+        Some(_) => 0.5,
+        None => f64::from(*share) / f64::from(Shares::WHOLE),
+    };
+    let split = sets.shares.iter().map(part).collect();
+    let judge = Config { most_seconds, least_seconds: judge.least_seconds.min(whole), split, ..judge };
     Ok(Some(CanaryPlan { sets, judge }))
 }
 
@@ -222,6 +231,10 @@ fn guarded(mut judge: Config, keeps: Option<&IndexMap<Name, String>>) -> Result<
             }
             (_, Some(number)) => {
                 let at_most = bound.parse::<Span>().map_err(wrong)?.get();
+                if at_most.is_zero() {
+                    let what = "nothing answers in no time";
+                    return Err(Mistake::at(at(), what).mend("write `200ms` or the like"));
+                }
                 let at_most_us = u64::try_from(at_most.as_micros()).unwrap_or(u64::MAX);
                 judge.guards.push(Guard::Latency { quantile: f64::from(number) / 100.0, at_most_us });
             }
@@ -518,6 +531,14 @@ mod tests {
             (
                 "canary: web, to: v2, at: canary, shares: [5%], each: 50s, keeps: { memory: 0MiB }",
                 "write `512MiB`",
+            ),
+            (
+                "canary: web, to: v2, at: canary, shares: [5%], each: 50s, keeps: { p95: 0ms }",
+                "nothing answers in no time",
+            ),
+            (
+                "blue-green: web, to: v2, at: canary, each: 4s, keeps: { errors: 1% }",
+                "no whole second to judge",
             ),
             (
                 "canary: web, to: v2, at: canary, shares: [5%], each: 50s, keeps: { errors: 101% }",

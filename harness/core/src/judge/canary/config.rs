@@ -29,6 +29,8 @@ pub struct Config {
     pub least_seconds: u64,
     /// A step that is still open after so many seconds is inconclusive.
     pub most_seconds: u64,
+    /// The canary's part of the requests of both arms that is intended, step by step; empty: nobody knows.
+    pub split: Vec<f64>,
 }
 
 /// Effects on a share, as differences: 0.001 is one request in a thousand more than in the other arm.
@@ -103,6 +105,7 @@ impl Default for Config {
             least: Least::default(),
             least_seconds: 60,
             most_seconds: 1_800,
+            split: Vec::new(),
         }
     }
 }
@@ -137,6 +140,11 @@ impl Config {
     pub fn alpha_each(&self) -> f64 {
         self.alpha / self.tests() as f64
     }
+
+    /// The same for a test that begins anew in every step.
+    pub fn alpha_each_step(&self) -> f64 {
+        self.alpha_each() / self.split.len().max(1) as f64
+    }
 }
 
 #[cfg(test)]
@@ -159,6 +167,9 @@ mod tests {
         config.wrong_answers = None;
         assert_eq!(config.tests(), 5);
         assert!((config.alpha_each() - 0.01).abs() < 1e-12);
+        assert_eq!(config.alpha_each_step(), config.alpha_each());
+        config.split = vec![0.05, 0.5];
+        assert!((config.alpha_each_step() - 0.005).abs() < 1e-12);
     }
 
     #[test]

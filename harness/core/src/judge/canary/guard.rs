@@ -38,7 +38,7 @@ impl Metric for Rails {
         let test = |guard: &Guard| {
             // It compares with nobody, so what troubles all replicas alike is trouble.
             let seen: Vec<_> = self.baseline.iter().map(|pair| count(pair, *guard).into()).collect();
-            (*guard, say::guard(*guard), Test::new(self.config.alpha_each(), self.config.least, &seen))
+            (*guard, say::guard(*guard), Test::new(self.config.alpha_each_step(), self.config.least, &seen))
         };
         self.tests = self.config.guards.iter().map(test).collect();
         self.baseline = Vec::new();

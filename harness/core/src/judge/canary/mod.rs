@@ -173,7 +173,8 @@ impl Canary {
             ready.for_each(|metric| metric.begin());
         }
         self.metrics.iter_mut().for_each(|metric| metric.step());
-        (self.step, self.step_seconds, self.silence) = (Some(step), 0, Silence::default());
+        let planned = usize::try_from(step).ok().and_then(|step| self.config.split.get(step)).copied();
+        (self.step, self.step_seconds, self.silence) = (Some(step), 0, Silence::new(planned));
     }
 
     /// What to do, by all complete seconds.
@@ -195,6 +196,11 @@ impl Canary {
     /// The step that the last complete second lies in.
     pub fn step(&self) -> Option<u32> {
         self.step
+    }
+
+    /// How many answers both arms gave in that step, the canary first.
+    pub fn answers(&self) -> (u64, u64) {
+        self.silence.answers()
     }
 
     /// What keeps the canary from being promoted: the verdict's reason when the time is over before `most_seconds`.

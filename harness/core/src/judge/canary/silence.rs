@@ -19,9 +19,21 @@ pub(super) struct Silence {
     /// Since its last answer.
     seconds: u64,
     since: u64,
+    /// The canary's part of all that is intended.
+    planned: Option<f64>,
 }
 
 impl Silence {
+    /// Of a step.
+    pub(super) fn new(planned: Option<f64>) -> Self {
+        Self { planned, ..Self::default() }
+    }
+
+    /// What came of both arms.
+    pub(super) fn answers(&self) -> (u64, u64) {
+        (self.canary, self.other + self.since)
+    }
+
     /// Takes a second of a step.
     pub(super) fn see(&mut self, pair: &Pair) {
         let (canary, other) = (pair.canary.sent, pair.stable.sent);
@@ -35,9 +47,11 @@ impl Silence {
         }
     }
 
-    /// By the split of the step so far.
+    /// By the split of the step so far; before the canary's first answer by the one that is intended.
     fn expected(&self) -> f64 {
-        self.since as f64 * self.canary as f64 / self.other.max(1) as f64
+        let planned = self.planned.filter(|part| self.canary == 0 && *part < 1.0);
+        let ratio = planned.map_or(self.canary as f64 / self.other.max(1) as f64, |part| part / (1.0 - part));
+        self.since as f64 * ratio
     }
 
     /// Whether it has fallen silent.
@@ -86,6 +100,22 @@ mod tests {
     fn one_that_is_hardly_asked_may_be_silent_for_longer() {
         assert_eq!(decision(1, 90, 20), Decision::GoOn);
         assert_eq!(decision(1, 90, 30), Decision::RollBack { metric: "answers".into(), second: 79 });
+    }
+
+    #[test]
+    fn one_that_never_answers_is_told_by_the_split_that_is_intended() {
+        let decided = |split: &[f64]| {
+            let mut judge = Canary::new(Config { split: split.into(), ..Config::default() });
+            for number in 0..45 {
+                let phase = if number < 30 { Phase::Baseline } else { Phase::Step(0) };
+                judge.see(&ArmSecond { sent: 90, ..ArmSecond::new(number, phase, Arm::Stable) });
+            }
+            judge.close();
+            judge.decision()
+        };
+        assert!(matches!(decided(&[0.5]), Decision::RollBack { metric, second: 39 } if metric == "answers"));
+        assert_eq!(decided(&[0.01]), Decision::GoOn, "14 were to be expected");
+        assert_eq!(decided(&[]), Decision::GoOn);
     }
 
     #[test]
