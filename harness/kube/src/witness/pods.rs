@@ -143,8 +143,10 @@ fn ports(container: &Container) -> impl Iterator<Item = (String, u16)> {
     ports.filter_map(|port| Some((port.name.clone()?, u16::try_from(port.container_port).ok()?)))
 }
 
+/// One that was evicted, or has ended, stays as an object and is no replica any more.
 fn is_there(pod: &Pod) -> bool {
-    pod.metadata.deletion_timestamp.is_none()
+    let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+    pod.metadata.deletion_timestamp.is_none() && !matches!(phase, Some("Failed" | "Succeeded"))
 }
 
 /// `a=b,c=d`, or `a` for a label of any value.
@@ -162,7 +164,7 @@ fn bears(pod: &Pod, select: &str) -> bool {
 mod tests {
     use serde_json::json;
 
-    use super::{Pod, Replica, bears};
+    use super::{Pod, Replica, bears, is_there};
 
     #[test]
     fn a_container_that_the_kubelet_starts_later_says_why_and_when() {
@@ -186,6 +188,15 @@ mod tests {
         assert_eq!(creating.unwrap(), "ContainerCreating, after Error, code 137");
         assert_eq!(replica(json!({ "reason": "ErrImageNeverPull", "message": "not present" })), None);
         assert_eq!(replica(json!({})), None);
+    }
+
+    #[test]
+    fn a_pod_that_was_evicted_is_no_replica() {
+        let there = |phase: &str| {
+            let pod = json!({ "metadata": { "name": "web-1" }, "status": { "phase": phase } });
+            is_there(&serde_json::from_value(pod).unwrap())
+        };
+        assert_eq!(["Pending", "Running", "Failed", "Succeeded"].map(there), [true, true, false, false]);
     }
 
     #[test]
