@@ -238,7 +238,6 @@ impl Watch {
             Decision::GoOn | Decision::Inconclusive { .. } if !self.is_last(step) && has_evidence(canary) => {
                 Decision::Promote
             }
-            Decision::Inconclusive { reason } => Decision::Inconclusive { reason },
             Decision::GoOn => {
                 let short = || "the step was shorter than the least time".to_owned();
                 Decision::Inconclusive { reason: canary.undecided().unwrap_or_else(short) }

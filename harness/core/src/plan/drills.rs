@@ -40,10 +40,7 @@ pub(super) fn drills(
                     Mistake::at("at", "another drill goes on at that time").mend("write a later time")
                 );
             }
-            if scenario.load.len() == load.streams.len() && !mix::writes(load) {
-                let what = "no request of this load is marked as a write: nobody could tell what is lost";
-                return Err(Mistake::at(drill.word.as_str(), what).mend("add a behaviour that writes"));
-            }
+            // With a mistake in the load, what it lacks is not known.
             if scenario.load.len() == load.streams.len() {
                 enough(drill, &plan, load)?;
             }
@@ -145,8 +142,13 @@ fn plan(
     })
 }
 
-/// A drill that waits for more writes than are offered would be over before it destroyed anything.
+/// Without writes nobody could tell what is lost; and a drill that waits for more than are offered would be over before it
+/// destroyed anything.
 fn enough(drill: &Drill, plan: &DrillPlan, load: &LoadPlan) -> Result<(), Mistake> {
+    if !mix::writes(load) {
+        let what = "no request of this load is marked as a write: nobody could tell what is lost";
+        return Err(Mistake::at(drill.word.as_str(), what).mend("add a behaviour that writes"));
+    }
     let offered = mix::offered_writes(load, plan.begins, plan.ends());
     if plan.step(Stage::Write).is_none() || offered >= plan.lose as f64 {
         return Ok(());

@@ -56,17 +56,20 @@ pub(super) fn load(book: &mut Book<'_>, scenario: &Scenario, system: &System, ph
 
 /// Whether any request in use writes a record.
 pub(super) fn writes(plan: &LoadPlan) -> bool {
-    plan.steps.iter().any(|step| matches!(step.request.mark, Some(Mark::Write { .. })))
+    plan.steps.iter().any(is_write)
+}
+
+fn is_write(step: &StepPlan) -> bool {
+    matches!(step.request.mark, Some(Mark::Write { .. }))
 }
 
 /// How many writes the load offers between two moments, on average.
 pub(super) fn offered_writes(plan: &LoadPlan, from: Duration, to: Duration) -> f64 {
-    let is_write = |step: &&StepPlan| matches!(step.request.mark, Some(Mark::Write { .. }));
     let writes = |behaviour: u16| {
         let behaviour = plan.behaviours.get(usize::from(behaviour));
         let range = behaviour.map(|of| usize::from(of.first)..usize::from(of.first) + usize::from(of.count));
         let steps = range.and_then(|range| plan.steps.get(range)).unwrap_or_default();
-        steps.iter().filter(is_write).count() as f64
+        steps.iter().filter(|step| is_write(step)).count() as f64
     };
     let each = |stream: &Stream| stream.mix.iter().map(|(of, share)| share * writes(*of)).sum::<f64>();
     plan.streams.iter().map(|stream| stream.offered(from, to) * each(stream)).sum()

@@ -19,8 +19,6 @@ use crate::layout::Layout;
 
 /// Says that a directory was made by a run, and by which: nothing else is ever removed.
 const MARKER: &str = ".gauntlet-run";
-/// The same, while it is written.
-const UNFINISHED: &str = ".gauntlet-run.new";
 /// How often a removal that met a new process is taken up again.
 const ROUNDS: usize = 3;
 
@@ -71,12 +69,14 @@ fn ours(layout: &Layout, what: &str) -> Result<(), Trouble> {
     if !private.is_absolute() || private.components().count() < 3 {
         return foreign("a private directory is an absolute path below a directory for temporary files");
     }
-    let Ok(entries) = fs::read_dir(private) else { return Ok(()) };
-    match fs::read_to_string(private.join(MARKER)) {
+    let Ok(mut entries) = fs::read_dir(private) else { return Ok(()) };
+    let marker = private.join(MARKER);
+    let unfinished = unfinished(&marker);
+    match fs::read_to_string(marker) {
         Ok(run) if run == layout.run => Ok(()),
         Ok(run) => foreign(&format!("it belongs to run {run:?}")),
         // Who made it may have died in the middle of its mark.
-        Err(_) if entries.flatten().all(|entry| entry.file_name() == UNFINISHED) => Ok(()),
+        Err(_) if entries.all(|entry| entry.is_ok_and(|entry| entry.path() == unfinished)) => Ok(()),
         Err(_) => foreign("the directory is not empty and no run made it"),
     }
 }
@@ -99,12 +99,17 @@ pub(super) fn make_dir(dir: &Path, mode: u32) -> io::Result<()> {
 
 /// Writes a file whole or not at all, mode 0600.
 pub(super) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".new");
-    let new = PathBuf::from(name);
+    let new = unfinished(path);
     let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
     file.write_all(bytes)?;
     fs::rename(new, path)
+}
+
+/// What a file is called while it is written.
+fn unfinished(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".new");
+    name.into()
 }
 
 fn draw_secrets(system: &System, path: &Path) -> io::Result<()> {
