@@ -161,6 +161,8 @@ pub enum Ability {
     Start,
     /// Kill or terminate a process tree.
     Kill,
+    /// What was killed stays away until it is started: nobody else starts it.
+    Away,
     /// Freeze and thaw a process tree.
     Pause,
     /// Roll a component out anew, with other settings.

@@ -1,14 +1,13 @@
 //! From files to a plan: everything is read and checked before anything is touched.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     fmt,
     net::IpAddr,
     path::{Path, PathBuf},
 };
 
 use gauntlet_core::{
-    act::Ability,
     name::Name,
     plan::{Known, Plan, plan, with_sets},
     scenario,
@@ -18,7 +17,7 @@ use gauntlet_core::{
 use serde_json::Value;
 
 use super::Options;
-use crate::target::{self, TARGETS, TargetKind};
+use crate::target::{self, Can, TARGETS, TargetKind};
 
 /// A plan and what it was made from.
 pub struct Ready {
@@ -87,12 +86,11 @@ pub fn ready(file: &Path, options: &Options) -> Result<Ready, BadScenario> {
     }
     let system = with_sets(system, &said);
     let alone = options.endpoint.as_ref().filter(|_| reached.is_none());
-    let known = Known {
-        system: &system,
-        target: kind.name(),
-        abilities: if alone.is_some() { kind.most() } else { abilities(kind, &system, options)? },
-        slack: kind.tempo().slack,
+    let (abilities, lacking) = match alone {
+        Some(_) => (kind.most(), BTreeMap::new()),
+        None => abilities(kind, &system, options)?,
     };
+    let known = Known { system: &system, target: kind.name(), abilities, lacking, slack: kind.tempo().slack };
     let name = file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     let mut plan = plan(&name, &said, &known).map_err(|mistakes| BadScenario::of(file, &mistakes))?;
     if let Some(endpoint) = alone {
@@ -148,11 +146,7 @@ fn kind(target: &str) -> Result<&'static dyn TargetKind, BadScenario> {
 }
 
 /// What the target can do here and now.
-fn abilities(
-    kind: &dyn TargetKind,
-    system: &System,
-    options: &Options,
-) -> Result<BTreeSet<Ability>, BadScenario> {
+fn abilities(kind: &dyn TargetKind, system: &System, options: &Options) -> Result<Can, BadScenario> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| BadScenario::because(format!("no runtime: {error}")))?;
     let told = |trouble| BadScenario::because(format!("--target {}: {trouble}", kind.name()));

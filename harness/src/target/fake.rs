@@ -286,6 +286,7 @@ impl Target for FakeSystem {
             Ok(BTreeSet::from([
                 Ability::Start,
                 Ability::Kill,
+                Ability::Away,
                 Ability::Pause,
                 Ability::Configure,
                 Ability::Scale,

@@ -4,7 +4,7 @@
 //! queries together for a run.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     io,
     path::{Path, PathBuf},
     sync::Arc,
@@ -33,6 +33,9 @@ use crate::{
 /// Where systems can run, in the order in which they are listed.
 pub const TARGETS: &[&dyn TargetKind] = &[&on_local::OnLocal, &on_kube::OnKube];
 
+/// What can be done, and why something that such targets can do cannot, with the mend.
+pub type Can = (BTreeSet<Ability>, BTreeMap<Ability, String>);
+
 /// One line of the list of targets.
 pub trait TargetKind: Sync {
     /// The word of `--target`.
@@ -51,8 +54,8 @@ pub trait TargetKind: Sync {
     fn repeats(&self) -> usize {
         0
     }
-    /// What it can do here and now. Only reads; an error says why nothing can be done there at all.
-    fn abilities<'a>(&'a self, system: &'a System, at: &'a At) -> Later<'a, BTreeSet<Ability>>;
+    /// What it can do here and now, and why not more. Only reads; an error says why nothing can be done there at all.
+    fn abilities<'a>(&'a self, system: &'a System, at: &'a At) -> Later<'a, Can>;
     /// What of a system file could never start there. Nothing is asked of the world but files.
     fn rehearse(&self, system: &System, root: &Path) -> Vec<Mistake>;
     /// What this machine lacks to start the system, and how to get it.

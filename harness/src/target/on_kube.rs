@@ -13,7 +13,7 @@ use gauntlet_kube::{
     deploy::manifests, run::abilities,
 };
 
-use super::{At, Doors, TargetKind, Tempo};
+use super::{At, Can, Doors, TargetKind, Tempo};
 use crate::artefacts::{ArtefactFolder, Pipes};
 use crate::record::{Draft, Ground, Record, state_dir};
 
@@ -57,12 +57,15 @@ impl TargetKind for OnKube {
         2
     }
 
-    fn abilities<'a>(&'a self, system: &'a System, at: &'a At) -> Later<'a, BTreeSet<Ability>> {
+    fn abilities<'a>(&'a self, system: &'a System, at: &'a At) -> Later<'a, Can> {
         Box::pin(async move {
             let at = located(at)?;
             allowed(system, &at).await?;
             let client = connect(at.kubeconfig.as_deref(), at.context.as_deref()).await?;
-            abilities::now(client, at.namespace.is_none()).await
+            let (can, without_agents) = abilities::now(client, at.namespace.is_none()).await?;
+            let lacking =
+                without_agents.map(|why| [Ability::Kill, Ability::Pause].map(|it| (it, why.clone())));
+            Ok((can, lacking.into_iter().flatten().collect()))
         })
     }
 

@@ -17,7 +17,7 @@ use gauntlet_core::{
 };
 
 use super::{
-    At, Doors, TargetKind, Tempo,
+    At, Can, Doors, TargetKind, Tempo,
     local::{self, LocalTarget},
 };
 use crate::{
@@ -63,8 +63,8 @@ impl TargetKind for OnLocal {
         }
     }
 
-    fn abilities<'a>(&'a self, _: &'a System, _: &'a At) -> Later<'a, BTreeSet<Ability>> {
-        Box::pin(async { Ok(local::abilities()) })
+    fn abilities<'a>(&'a self, _: &'a System, _: &'a At) -> Later<'a, Can> {
+        Box::pin(async { Ok((local::abilities(), BTreeMap::new())) })
     }
 
     fn rehearse(&self, system: &System, root: &Path) -> Vec<Mistake> {

@@ -520,7 +520,18 @@ mod tests {
         let said = scenario::read(text.replace("MORE", more)).unwrap();
         let system = with_sets(system::read(system).unwrap(), &said);
         let abilities = BTreeSet::from([Ability::Start, Ability::Configure, Ability::Weigh]);
-        plan("x", &said, &Known { system: &system, target: "any", abilities, slack: Duration::ZERO }).unwrap()
+        plan(
+            "x",
+            &said,
+            &Known {
+                system: &system,
+                target: "any",
+                abilities,
+                lacking: Default::default(),
+                slack: Duration::ZERO,
+            },
+        )
+        .unwrap()
     }
 
     const ZERO_US: u64 = 7_000_000;

@@ -217,8 +217,15 @@ mod tests {
              load: [{{ behaviour: get, arrivals: {{ constant: 10/s }} }}]\nobjectives: [errors < 1%]\n"
         );
         let system = system::read(SYSTEM).unwrap();
-        let abilities = BTreeSet::from([Ability::Start, Ability::Kill, Ability::Pause, Ability::Scale]);
-        let known = Known { system: &system, target: "any", abilities, slack: Default::default() };
+        let abilities =
+            BTreeSet::from([Ability::Start, Ability::Kill, Ability::Away, Ability::Pause, Ability::Scale]);
+        let known = Known {
+            system: &system,
+            target: "any",
+            abilities,
+            lacking: Default::default(),
+            slack: Default::default(),
+        };
         let planned = plan("x", &scenario::read(text).unwrap(), &known);
         planned.err().unwrap_or_default().into_iter().map(|mistake| mistake.what).collect()
     }

@@ -376,7 +376,13 @@ mod tests {
             Ability::Kill,
             Ability::Pause,
         ]);
-        let known = Known { system: &system, target: "any", abilities, slack: Duration::ZERO };
+        let known = Known {
+            system: &system,
+            target: "any",
+            abilities,
+            lacking: Default::default(),
+            slack: Duration::ZERO,
+        };
         let shown = |all: Vec<crate::yaml::Mistake>| {
             all.iter().map(|m| m.show("x.yml")).collect::<Vec<_>>().join("\n")
         };

@@ -154,6 +154,7 @@ mod tests {
             system: &system,
             target: "any",
             abilities: can.iter().copied().collect::<BTreeSet<_>>(),
+            lacking: Default::default(),
             slack: Duration::ZERO,
         };
         let shown = |mistakes: Vec<crate::yaml::Mistake>| {

@@ -240,7 +240,13 @@ mod tests {
         let system = system::read(system).unwrap();
         let can = [Ability::Start, Ability::Exec, Ability::Kill, Ability::Pause, Ability::Configure, kept];
         let abilities = BTreeSet::from(can);
-        let known = Known { system: &system, target: "any", abilities, slack: Duration::ZERO };
+        let known = Known {
+            system: &system,
+            target: "any",
+            abilities,
+            lacking: Default::default(),
+            slack: Duration::ZERO,
+        };
         let shown = |all: Vec<crate::yaml::Mistake>| {
             all.iter().map(|m| m.show("x.yml")).collect::<Vec<_>>().join("\n")
         };

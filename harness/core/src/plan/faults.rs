@@ -67,7 +67,9 @@ fn plan(
     let track = kind.expand(&said, known)?;
     if let Some(lacking) = resolve::needs_of(&track).difference(&known.abilities).next() {
         let what = format!("the target {} cannot {}", known.target, resolve::word(*lacking));
-        return Err(Mistake::at(word, what).mend("write a fault that it can, or take another target"));
+        let mend =
+            known.lacking.get(lacking).map_or("write a fault that it can, or take another target", |why| why);
+        return Err(Mistake::at(word, what).mend(mend));
     }
     let title = track.steps.first().map_or_else(|| word.to_owned(), |step| step.title.clone());
     let lasts =

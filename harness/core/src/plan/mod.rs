@@ -238,6 +238,8 @@ pub struct Known<'a> {
     pub target: &'a str,
     /// What the target can do here and now.
     pub abilities: BTreeSet<Ability>,
+    /// Why it cannot do what such targets can, and what mends it.
+    pub lacking: BTreeMap<Ability, String>,
     /// How much longer than on this machine a proof may take there: its objects are made by controllers.
     pub slack: Duration,
 }

@@ -91,6 +91,7 @@ pub(super) fn word(ability: Ability) -> &'static str {
     match ability {
         Ability::Start => "start",
         Ability::Kill => "kill",
+        Ability::Away => "keep away what was killed",
         Ability::Pause => "pause",
         Ability::Configure => "configure",
         Ability::Program => "run another program",

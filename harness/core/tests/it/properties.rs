@@ -16,7 +16,13 @@ const SCENARIO: &str = include_str!("scenario.yml");
 fn planned(text: &str) -> Result<Plan, Vec<Mistake>> {
     let system = system::read(SYSTEM).unwrap();
     let abilities = BTreeSet::from([Ability::Start, Ability::Kill, Ability::Pause]);
-    let known = Known { system: &system, target: "local", abilities, slack: Default::default() };
+    let known = Known {
+        system: &system,
+        target: "local",
+        abilities,
+        lacking: Default::default(),
+        slack: Default::default(),
+    };
     plan("any", &scenario::read(text)?, &known)
 }
 

@@ -397,7 +397,7 @@ fn is_pinned(replica: &Replica, object: &Object) -> bool {
 
 impl Target for KubeTarget {
     fn abilities(&self) -> Later<'_, BTreeSet<Ability>> {
-        Box::pin(abilities::now(self.client.clone(), self.site.is_provisioned()))
+        Box::pin(async { Ok(abilities::now(self.client.clone(), self.site.is_provisioned()).await?.0) })
     }
 
     fn prepare<'a>(&'a self, act: &'a Act) -> Later<'a, Prepared> {

@@ -281,8 +281,8 @@ fn pins(at: &Place, root: Identity) -> bool {
 
 /// What processes of this machine can be told.
 pub fn abilities() -> BTreeSet<Ability> {
-    use Ability::{Configure, Exec, Files, Kill, Pause, Program, Scale, Start, Weigh};
-    BTreeSet::from([Start, Kill, Pause, Configure, Program, Scale, Weigh, Exec, Files])
+    use Ability::{Away, Configure, Exec, Files, Kill, Pause, Program, Scale, Start, Weigh};
+    BTreeSet::from([Start, Kill, Away, Pause, Configure, Program, Scale, Weigh, Exec, Files])
 }
 
 impl Target for LocalTarget {

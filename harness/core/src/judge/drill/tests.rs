@@ -28,7 +28,13 @@ fn of(drill: &str, objectives: &str) -> Plan {
     );
     let system = system::read(system).unwrap();
     let abilities = BTreeSet::from([Ability::Start, Ability::Exec, Ability::Files]);
-    let known = Known { system: &system, target: "any", abilities, slack: Duration::ZERO };
+    let known = Known {
+        system: &system,
+        target: "any",
+        abilities,
+        lacking: Default::default(),
+        slack: Duration::ZERO,
+    };
     plan("x", &scenario::read(&text).unwrap(), &known).unwrap()
 }
 

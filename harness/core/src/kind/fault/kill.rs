@@ -4,7 +4,13 @@
 use std::time::Duration;
 
 use super::{About, Said, each, item, process, well_again};
-use crate::{act::Signal, kind::Kind, plan::Known, step::Track, yaml::Mistake};
+use crate::{
+    act::{Ability, Signal},
+    kind::Kind,
+    plan::Known,
+    step::Track,
+    yaml::Mistake,
+};
 
 /// The kind.
 pub struct Kill;
@@ -25,7 +31,12 @@ impl Kind for Kill {
     }
 
     /// The runner pins `effect` to the object that it found, so it holds although a successor may run by then.
-    fn expand(&self, said: &Said<'_>, _: &Known<'_>) -> Result<Track, Mistake> {
+    fn expand(&self, said: &Said<'_>, known: &Known<'_>) -> Result<Track, Mistake> {
+        if said.lasts.is_some_and(|lasts| !lasts.is_zero()) && !known.abilities.contains(&Ability::Away) {
+            let what = format!("on the target {} what was killed is started again at once", known.target);
+            let mend = format!("leave `for` out; away for a while is `scale-in: {}`", said.component);
+            return Err(Mistake::at("for", what).mend(mend));
+        }
         let effect = each(said, process, "absent", EFFECT);
         let proofs = (effect, well_again(said, GONE));
         Ok(said.track(&ABOUT, said.signals(Signal::Kill), proofs, said.lasts.unwrap_or_default()))
@@ -34,7 +45,21 @@ impl Kind for Kill {
 
 #[cfg(test)]
 mod tests {
-    use crate::kind::fault::tests::{expand, shown};
+    use std::collections::BTreeSet;
+
+    use crate::{
+        act::Ability,
+        kind::fault::tests::{expand, expand_where, shown},
+    };
+
+    #[test]
+    fn where_a_kubelet_starts_it_again_a_kill_has_no_length() {
+        let on = |abilities, seconds| expand_where(&super::Kill, abilities, &[2], Some(seconds));
+        let told = on(BTreeSet::from([Ability::Kill]), 5).unwrap_err().show("x.yml");
+        assert!(told.contains("started again at once") && told.contains("scale-in: service"), "{told}");
+        assert!(on(BTreeSet::from([Ability::Kill]), 0).is_ok());
+        assert!(on(BTreeSet::from([Ability::Kill, Ability::Away]), 5).is_ok());
+    }
 
     #[test]
     fn a_kill_is_undone_at_once_and_proved_by_absence_then_by_readiness() {

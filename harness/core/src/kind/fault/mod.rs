@@ -56,6 +56,7 @@ pub(super) mod tests {
     use std::{collections::BTreeSet, fmt::Write as _, time::Duration};
 
     use crate::{
+        act::Ability,
         kind::{Kind, Said},
         plan::Known,
         step::Track,
@@ -75,9 +76,24 @@ pub(super) mod tests {
         picks: &[u16],
         seconds: Option<u64>,
     ) -> Result<Track, Mistake> {
+        expand_where(kind, BTreeSet::from([Ability::Away]), picks, seconds)
+    }
+
+    /// The same on a target that can do that.
+    pub(in crate::kind) fn expand_where(
+        kind: &dyn Kind,
+        abilities: BTreeSet<Ability>,
+        picks: &[u16],
+        seconds: Option<u64>,
+    ) -> Result<Track, Mistake> {
         let system = system();
-        let known =
-            Known { system: &system, target: "local", abilities: BTreeSet::new(), slack: Default::default() };
+        let known = Known {
+            system: &system,
+            target: "local",
+            abilities,
+            lacking: Default::default(),
+            slack: Default::default(),
+        };
         let component = "service".parse().unwrap();
         let lasts = seconds.map(Duration::from_secs);
         kind.expand(
