@@ -14,7 +14,7 @@ use gauntlet_kube::{
 };
 
 use super::{
-    cluster::{Somewhere, blocking},
+    cluster::{Somewhere, blocking, mistaken},
     complain,
     diagnose::{self, kept},
     say,
@@ -64,7 +64,10 @@ impl Args {
             if let Err(trouble) = production(names, self.allow_production) {
                 return Ok(mistaken(&trouble));
             }
-            let client = self.at.connect().await?;
+            let client = match self.at.client().await {
+                Ok(client) => client,
+                Err(outcome) => return Ok(outcome),
+            };
             match deployment.up(&client, self.within, &|line| say(line)).await {
                 Ok(()) => self.reached(&client, &system, &deployment).await,
                 Err(trouble) => return Ok(self.failed(&client, &system, &deployment, &trouble).await),
@@ -105,10 +108,4 @@ impl Args {
         complain(kept(client, &self.at, namespace, Some(system), &diagnose::place(namespace)).await.1);
         Outcome::SetupFailed
     }
-}
-
-/// What is asked for and cannot be had is a mistake in the command.
-pub(super) fn mistaken(trouble: &Trouble) -> Outcome {
-    complain(format!("error: {trouble}"));
-    Outcome::BadScenario
 }

@@ -12,10 +12,7 @@ use gauntlet_kube::{
     deploy::{Around, bundle},
 };
 
-use super::{
-    cluster::{Somewhere, blocking},
-    complain, say,
-};
+use super::{cluster::Somewhere, complain, say};
 
 /// Keeps what can be known of a namespace in a directory: events, pods, workloads, rollouts, nodes, logs; without secrets.
 #[derive(Debug, Parser)]
@@ -38,8 +35,7 @@ impl Args {
             Ok(read) => read.map(|(system, _)| system),
             Err(outcome) => return outcome,
         };
-        blocking(async {
-            let client = self.at.connect().await?;
+        self.at.at(async |client| {
             let into = self.into.clone().unwrap_or_else(|| place(&self.namespace));
             let (whole, told) = kept(&client, &self.at, &self.namespace, system.as_ref(), &into).await;
             if !whole {

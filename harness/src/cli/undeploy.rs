@@ -11,10 +11,8 @@ use gauntlet_core::outcome::Outcome;
 use gauntlet_kube::deploy::{named, undeploy};
 
 use super::{
-    cluster::{Somewhere, blocking},
-    complain,
-    deploy::mistaken,
-    say,
+    cluster::{Somewhere, mistaken},
+    complain, say,
 };
 use crate::target::production;
 
@@ -55,8 +53,7 @@ impl Args {
             complain("error: not confirmed, so nothing was removed; `--yes` removes without asking");
             return Outcome::BadScenario;
         }
-        blocking(async {
-            let client = self.at.connect().await?;
+        self.at.at(async |client| {
             let done =
                 undeploy(&client, system.name.as_str(), &self.namespace, self.within, &|line| say(line));
             match done.await {

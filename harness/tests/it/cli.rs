@@ -229,10 +229,18 @@ fn what_a_cluster_needs_and_is_not_there_is_told() {
     let why = "there is none; `gauntlet cluster up` makes it, `--context` names another";
     assert_eq!((code, told), (4, format!("error: [dir]/gauntlet/clusters/none.kubeconfig failed: {why}\n")));
     let kubeconfig = shell.write("kubeconfig", "{ apiVersion: v1, kind: Config }");
-    let (code, told) =
-        shell.gauntlet(&["cluster", "install", "--context", "none", "--kubeconfig", &kubeconfig]);
-    assert_eq!(code, 4, "{told}");
-    assert!(told.starts_with("error: context none of [dir]/kubeconfig failed: "), "{told}");
+    for words in [
+        &["cluster", "install"][..],
+        &["cluster", "uninstall"],
+        &["deploy"],
+        &["undeploy", "--namespace", "x", "--yes"],
+        &["diagnose", "--namespace", "x"],
+    ] {
+        let at = ["--context", "none", "--kubeconfig", &kubeconfig];
+        let (code, told) = shell.gauntlet(&[words, &at].concat());
+        assert_eq!(code, 2, "{words:?}: {told}");
+        assert!(told.starts_with("error: context none of [dir]/kubeconfig failed: "), "{words:?}: {told}");
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use clap::Parser;
 use gauntlet_core::outcome::Outcome;
 use gauntlet_kube::cluster::install;
 
-use super::{Somewhere, blocking, tools};
+use super::{Somewhere, tools};
 use crate::cli::say;
 
 /// Installs or updates the tools on any cluster: an agent and an eye on every node, and the janitor.
@@ -19,8 +19,8 @@ pub(super) struct Args {
 
 impl Args {
     pub(super) fn run(self) -> Outcome {
-        blocking(async {
-            install(&self.at.connect().await?, &tools(self.image)).await?;
+        self.at.at(async |client| {
+            install(&client, &tools(self.image)).await?;
             say(format!("agents and janitor are ready on {}", self.at.context));
             Ok(Outcome::Passed)
         })

@@ -60,9 +60,26 @@ pub(super) struct Somewhere {
 }
 
 impl Somewhere {
-    pub(super) async fn connect(&self) -> Result<Client, Trouble> {
-        gauntlet_kube::connect(self.kubeconfig.as_deref(), Some(&self.context)).await
+    /// Does it on a runtime of its own; a kubeconfig or context that is not there is a mistake in the command.
+    pub(super) fn at(&self, work: impl AsyncFnOnce(Client) -> Result<Outcome, Trouble>) -> Outcome {
+        blocking(async {
+            match self.client().await {
+                Ok(client) => work(client).await,
+                Err(outcome) => Ok(outcome),
+            }
+        })
     }
+
+    pub(super) async fn client(&self) -> Result<Client, Outcome> {
+        let client = gauntlet_kube::connect(self.kubeconfig.as_deref(), Some(&self.context)).await;
+        client.map_err(|trouble| mistaken(&trouble))
+    }
+}
+
+/// What is asked for and cannot be had is a mistake in the command.
+pub(super) fn mistaken(trouble: &Trouble) -> Outcome {
+    complain(format!("error: {trouble}"));
+    Outcome::BadScenario
 }
 
 /// The cluster of that name, or the mistake in the name.

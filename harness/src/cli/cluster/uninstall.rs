@@ -4,7 +4,7 @@ use clap::Parser;
 use gauntlet_core::outcome::Outcome;
 use gauntlet_kube::cluster::uninstall;
 
-use super::{Somewhere, blocking, tools};
+use super::{Somewhere, tools};
 use crate::cli::say;
 
 /// Removes the tools from a cluster; refused while a run is in force there.
@@ -16,8 +16,8 @@ pub(super) struct Args {
 
 impl Args {
     pub(super) fn run(self) -> Outcome {
-        blocking(async {
-            uninstall(&self.at.connect().await?, &tools(None)).await?;
+        self.at.at(async |client| {
+            uninstall(&client, &tools(None)).await?;
             say(format!("the tools are gone from {}", self.at.context));
             Ok(Outcome::Passed)
         })
