@@ -36,6 +36,8 @@ pub(super) struct Replica {
     pub(super) id: Option<String>,
     /// Why the kubelet starts it later; none: nothing holds it back, or what does not pass by itself.
     pub(super) held: Option<String>,
+    /// Whether the pod's own readiness probe says so.
+    pub(super) ready: bool,
     /// Its environment, as far as it is plain text.
     pub(super) env: BTreeMap<String, Option<String>>,
     pub(super) image: Option<String>,
@@ -106,6 +108,7 @@ impl Replica {
             node: spec.and_then(|spec| spec.node_name.clone()).unwrap_or_default(),
             id: id.map(|(_, id)| id.to_owned()),
             held: status.and_then(held),
+            ready: runs.is_some_and(|status| status.ready),
             env: env.map(|entry| (entry.name.clone(), entry.value.clone())).collect(),
             address: pod.status.as_ref().and_then(|status| status.pod_ip.as_ref()?.parse().ok()),
             image: own.and_then(|one| one.image.clone()),
@@ -177,6 +180,7 @@ mod tests {
             let pod = json!({ "metadata": { "name": "web-1" }, "status": { "containerStatuses": [status] } });
             let replica = Replica::of(&serde_json::from_value(pod).unwrap(), "web");
             assert_eq!(replica.id, None);
+            assert!(!replica.ready);
             replica.held
         };
         let message = "back-off 40s restarting failed container=web pod=web-1_shop(0123)";

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use gauntlet_core::{
     name::Name,
-    port::Trouble,
     system::{Component, Ready, System},
 };
 use k8s_openapi::api::core::v1::{Pod, Secret};
@@ -21,7 +20,7 @@ use super::{
     way::arm_of,
 };
 use crate::{
-    api::told::within,
+    api::{patience::is_forbidden, told},
     run::site::Site,
     witness::forward::{Connection, connect},
 };
@@ -48,7 +47,7 @@ impl Access<'_> {
             Ready::Http { port, path, status } => match self.connect(port).await {
                 Ok(connection) => {
                     let got = timeout(SILENT_AFTER, http::get(connection, path)).await;
-                    told(got.ok().as_ref(), *status)
+                    in_a_word(got.ok().as_ref(), *status)
                 }
                 Err(why) => why,
             },
@@ -62,6 +61,8 @@ impl Access<'_> {
             Ready::Postgres { .. } => match timeout(SILENT_AFTER * 3, self.sql("select 1")).await {
                 Ok(Ok(value)) if value == "1" => "ready".to_owned(),
                 Ok(Ok(value)) => format!("answer {value:?}"),
+                // Who heals may have no right to read a password: the kubelet asks the same by the pod's own probe.
+                Ok(Err(SqlError::Forbidden(_))) if self.replica.ready => "ready".to_owned(),
                 Ok(Err(error)) => error.told(),
                 Err(_) => "silent".to_owned(),
             },
@@ -83,9 +84,7 @@ impl Access<'_> {
         };
         let password = match password {
             None => None,
-            Some(name) => {
-                Some(self.secret(name).await.map_err(|trouble| SqlError::Broken(trouble.to_string()))?)
-            }
+            Some(name) => Some(self.secret(name).await?),
         };
         let connection = self.connect(port).await.map_err(SqlError::Broken)?;
         sql::value(connection, &Login { user, password, database }, statement).await
@@ -97,21 +96,24 @@ impl Access<'_> {
     }
 
     /// The value of a secret of the system file: in the generated Secret, the key of its name.
-    async fn secret(&self, name: &Name) -> Result<Vec<u8>, Trouble> {
+    async fn secret(&self, name: &Name) -> Result<Vec<u8>, SqlError> {
+        let broken = |why: &str| SqlError::Broken(format!("read secret {name}: {why}"));
         let asked = self.system.kube.as_ref().and_then(|kube| kube.secret.as_ref());
-        let what = format!("read secret {name}");
-        let asked = asked.ok_or_else(|| Trouble::refused(&what, "the system file has no `kube.secret`"))?;
+        let asked = asked.ok_or_else(|| broken("the system file has no `kube.secret`"))?;
         let secrets: Api<Secret> = Api::namespaced(self.client.clone(), &self.site.namespace);
-        let secret = within(SECRET_WITHIN, &what, secrets.get(&asked.name)).await?;
+        let secret = match timeout(SECRET_WITHIN, secrets.get(&asked.name)).await {
+            Ok(Ok(secret)) => secret,
+            Ok(Err(error)) if is_forbidden(&error) => return Err(SqlError::Forbidden(told::told(&error))),
+            Ok(Err(error)) => return Err(broken(&told::told(&error))),
+            Err(_) => return Err(broken(&format!("no answer within {SECRET_WITHIN:?}"))),
+        };
         let value = secret.data.and_then(|mut data| data.remove(name.as_str()));
-        value
-            .map(|value| value.0)
-            .ok_or_else(|| Trouble::failed(what, format!("{} has no such key", asked.name)))
+        value.map(|value| value.0).ok_or_else(|| broken(&format!("{} has no such key", asked.name)))
     }
 }
 
 /// An answer in a word; none came in time where there is none.
-pub(super) fn told(got: Option<&Got>, wanted: u16) -> String {
+pub(super) fn in_a_word(got: Option<&Got>, wanted: u16) -> String {
     match got {
         None => "silent".to_owned(),
         Some(Got::Answer { status, .. }) if *status == wanted => "ready".to_owned(),

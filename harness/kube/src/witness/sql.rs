@@ -22,6 +22,8 @@ pub(super) struct Login<'a> {
 pub(super) enum SqlError {
     /// The server said no.
     Said(String),
+    /// The password may not be read.
+    Forbidden(String),
     /// Anything else.
     Broken(String),
 }
@@ -31,6 +33,7 @@ impl SqlError {
     pub(super) fn told(&self) -> String {
         match self {
             Self::Said(why) => format!("sqlstate {why}"),
+            Self::Forbidden(why) => format!("not asked: {why}"),
             Self::Broken(why) => format!("broken: {why}"),
         }
     }

@@ -14,7 +14,7 @@ use tokio::{net::TcpStream, time::timeout};
 use super::{
     ANSWERS_WITHIN, KubeWitness,
     http::{self, Got},
-    ready::{SILENT_AFTER, over_tcp, told},
+    ready::{SILENT_AFTER, in_a_word, over_tcp},
 };
 use crate::api::told::within;
 
@@ -94,7 +94,7 @@ async fn by_the_way(ready: &Ready, endpoint: &str, header: Option<&str>) -> (Str
         Ready::Http { path, status, .. } => match asked(endpoint, path).await {
             Ok(got) => {
                 let arm = header.and_then(|header| arm_of(got.as_ref(), header));
-                return (told(got.as_ref(), *status), arm);
+                return (in_a_word(got.as_ref(), *status), arm);
             }
             Err(why) => why,
         },
