@@ -27,14 +27,14 @@ const JANITOR: [(&str, &str); 8] = [
     ("pods/portforward", "create get"),
     ("deployments.apps", "get list patch"),
     ("statefulsets.apps", "get list patch"),
-    ("deployments.apps/scale", "get patch update"),
-    ("statefulsets.apps/scale", "get patch update"),
+    ("deployments.apps/scale", "patch"),
+    ("statefulsets.apps/scale", "patch"),
     ("persistentvolumes", "get list"),
 ];
 /// And where the tools are besides: ledgers, leases, and the way to the agents.
 const JANITOR_AT_HOME: [(&str, &str); 3] = [
-    ("configmaps", "create delete get list patch update watch"),
-    ("leases.coordination.k8s.io", "create delete get list patch update watch"),
+    ("configmaps", "delete get update"),
+    ("leases.coordination.k8s.io", "delete get list update watch"),
     ("pods/exec", "create get"),
 ];
 const INGRESS: [(&str, &str); 1] = [("endpointslices.discovery.k8s.io", "get list watch")];
