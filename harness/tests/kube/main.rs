@@ -14,6 +14,7 @@ mod deploy;
 mod drill;
 mod dry_run;
 mod gate;
+mod images;
 mod outage;
 mod own;
 mod parity;

@@ -67,18 +67,17 @@ impl Images {
         Call::new(program, args).within(BUILD).run().await
     }
 
-    /// Builds what is missing; answers the images with their ids, and how many were built.
+    /// Builds what is missing or of other sources; answers the images with their ids, and how many were built.
     pub(super) async fn ensure(&self, say: Say<'_>) -> Result<(BTreeMap<String, String>, usize), Trouble> {
         let names = self.names()?;
-        let mut missing = vec![];
-        for name in &names {
-            if id(&self.called(name)).await?.is_none() {
-                missing.push(name.clone());
-            }
-        }
-        if !missing.is_empty() {
-            say(format!("images           building {} (minutes, the first time)", missing.join(", ")));
-            self.build(&missing).await?;
+        let told = Call::new(self.root.join(PROGRAM), ["--stale"]).run().await?;
+        let stale: Vec<String> = told.split_whitespace().map(str::to_owned).collect();
+        if !stale.is_empty() {
+            let which = stale.join(", ");
+            say(format!(
+                "images           building {which}: not there, or of other sources (minutes, at times)"
+            ));
+            self.build(&stale).await?;
         }
         let mut images = BTreeMap::new();
         for name in &names {
@@ -87,7 +86,7 @@ impl Images {
                 id(&image).await?.ok_or_else(|| Trouble::failed(&image, "it was built, and is not there"))?;
             images.insert(image, id);
         }
-        Ok((images, missing.len()))
+        Ok((images, stale.len()))
     }
 
     fn called(&self, name: &str) -> String {
