@@ -27,7 +27,10 @@ pub(super) fn read(map: &str) -> Draws {
 /// What makes the map hold what it is to hold, in one line; none: it does already.
 pub(super) fn command(map: &str, present: &Draws, wanted: &Draws) -> Option<String> {
     let differ = wanted.iter().filter(|(key, value)| present.get(*key) != Some(*value));
-    let lines: Vec<String> = differ.map(|(key, value)| format!("set map {map} {key} {value}")).collect();
+    // HAProxy sets only what is there.
+    let word = |key: &String| if present.contains_key(key) { "set" } else { "add" };
+    let lines: Vec<String> =
+        differ.map(|(key, value)| format!("{} map {map} {key} {value}", word(key))).collect();
     (!lines.is_empty()).then(|| lines.join("; "))
 }
 
@@ -43,6 +46,9 @@ mod tests {
         let told = command("/m", &present, &wanted);
         assert_eq!(told.as_deref(), Some("set map /m b.from 500; set map /m b.upto 1000"));
         assert_eq!(command("/m", &wanted, &wanted), None);
+        // A set that the file of the map does not name.
+        let told = command("/m", &Draws::new(), &entries("c", (0, 10_000)).into_iter().collect());
+        assert_eq!(told.as_deref(), Some("add map /m c.from 0; add map /m c.upto 10000"));
         assert_eq!(read("Unknown map identifier. Please use #<id> or <name>.\n"), Draws::new());
     }
 }

@@ -10,7 +10,7 @@ use super::*;
 
 /// Where a pod has its configuration.
 const CONFIGURATION: &str = "/usr/local/etc/haproxy";
-const SETS: [&str; 2] = ["service-baseline", "service-canary"];
+const SETS: [&str; 3] = ["service-baseline", "service-canary", "service-green"];
 
 fn deploy(file: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy").join(file)).unwrap()
@@ -84,9 +84,10 @@ async fn becomes_of(haproxy: &HAProxy, (checked, tracking): (&str, &str), wanted
     }
 }
 
-/// The draws of the canary; the baseline, whose Service is not there, has none.
+/// The draws of the canary; the others, whose Services are not there, have none.
 async fn draws_become(haproxy: &HAProxy, map: &str, wanted: (u16, u16)) {
-    let wanted: Draws = [entries(SETS[0], (0, 0)), entries(SETS[1], wanted)].into_iter().flatten().collect();
+    let all = SETS.map(|set| entries(set, if set == SETS[1] { wanted } else { (0, 0) }));
+    let wanted: Draws = all.into_iter().flatten().collect();
     let began = Instant::now();
     loop {
         let seen = haproxy.draws(map).await;
