@@ -25,7 +25,7 @@ pub(crate) struct Stage {
     dir: tempfile::TempDir,
 }
 
-const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 impl Stage {
     pub(crate) fn new() -> Self {

@@ -36,10 +36,10 @@ objectives:
 ";
 
 /// A system that stays; whatever happens, the next test finds no such namespace.
-struct Deployed(&'static str);
+pub(crate) struct Deployed(&'static str);
 
 impl Deployed {
-    fn new(namespace: &'static str, system: &Path) -> Self {
+    pub(crate) fn new(namespace: &'static str, system: &Path) -> Self {
         let (config, context) = (kubeconfig().display().to_string(), kubectl(&["config", "current-context"]));
         let at = ["--kubeconfig", &config, "--context", context.trim(), "--namespace", namespace];
         let words = [&["deploy", system.to_str().unwrap()][..], &at].concat();
@@ -56,7 +56,7 @@ impl Drop for Deployed {
     }
 }
 
-fn attached(namespace: &str, more: &[&str]) -> Vec<String> {
+pub(crate) fn attached(namespace: &str, more: &[&str]) -> Vec<String> {
     let more = ["--namespace", namespace].into_iter().chain(more.iter().copied()).map(str::to_owned);
     here().into_iter().chain(more).collect()
 }

@@ -1,6 +1,7 @@
 //! The cluster of these tests, looked at by a way that shares nothing with the harness: kubectl.
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::PathBuf,
     process::Command,
@@ -71,6 +72,53 @@ fn found() -> Vec<(String, String)> {
     left
 }
 
+/// All objects of the cluster and all processes of its nodes, by name; events come and go, and metrics lag.
+pub(crate) fn everything() -> BTreeMap<String, usize> {
+    let kinds = kubectl(&["api-resources", "--verbs=list", "-o", "name"]);
+    let kinds = kinds.lines().filter(|kind| !kind.starts_with("events") && !kind.ends_with("metrics.k8s.io"));
+    let kinds = kinds.collect::<Vec<_>>().join(",");
+    let path = r#"jsonpath={range .items[*]}{.kind} {.metadata.namespace}/{.metadata.name}{"\n"}{end}"#;
+    let objects = kubectl(&["get", &kinds, "--all-namespaces", "-o", path]);
+    let mut all = BTreeMap::new();
+    let processes = processes().into_iter().map(|(node, name, _)| format!("process {name} on {node}"));
+    for what in objects.lines().map(str::to_owned).chain(processes) {
+        *all.entry(what).or_default() += 1;
+    }
+    all
+}
+
+/// What is there that was not, or the other way round.
+pub(crate) fn differs(before: &BTreeMap<String, usize>) -> Vec<String> {
+    let now = everything();
+    let names: BTreeSet<&String> = before.keys().chain(now.keys()).collect();
+    let of = |all: &BTreeMap<String, usize>, what: &String| all.get(what).copied().unwrap_or_default();
+    let differ = names.into_iter().filter(|what| of(before, what) != of(&now, what));
+    differ.map(|what| format!("{what}: {} before, {} now", of(before, what), of(&now, what))).collect()
+}
+
+/// Processes of all nodes that are frozen.
+pub(crate) fn frozen() -> Vec<String> {
+    let frozen = processes().into_iter().filter(|(_, _, state)| *state == 'T');
+    frozen.map(|(node, name, _)| format!("{name} on {node} is frozen")).collect()
+}
+
+// Node, name, and state of every process. On kind a node is a container of this machine, named like the node.
+fn processes() -> Vec<(String, String, char)> {
+    let nodes = kubectl(&["get", "nodes", "-o", r#"jsonpath={range .items[*]}{.metadata.name}{"\n"}{end}"#]);
+    let mut found = vec![];
+    for node in nodes.lines() {
+        let all = ["exec", node, "sh", "-c", "cat /proc/[0-9]*/stat 2>/dev/null; true"];
+        let output = Command::new("docker").args(all).output().unwrap();
+        assert!(output.status.success(), "{node}: {}", String::from_utf8_lossy(&output.stderr));
+        for line in String::from_utf8_lossy(&output.stdout).lines() {
+            let (before, after) = line.rsplit_once(") ").unwrap();
+            let name = before.split_once('(').unwrap().1;
+            found.push((node.to_owned(), name.to_owned(), after.chars().next().unwrap()));
+        }
+    }
+    found
+}
+
 /// Waits until nothing is left.
 pub(crate) fn until_nothing_is_left(within: Duration) {
     until_empty(within, left);
@@ -81,14 +129,14 @@ pub(crate) fn until_nothing_is_left_of(stage: &Stage, within: Duration) {
     until_empty(within, || left_of(stage));
 }
 
-fn until_empty(within: Duration, left: impl Fn() -> Vec<String>) {
+pub(crate) fn until_empty(within: Duration, left: impl Fn() -> Vec<String>) {
     let begin = Instant::now();
     loop {
         let left = left();
         if left.is_empty() {
             return;
         }
-        assert!(begin.elapsed() < within, "after {within:?} there is still {left:?}");
+        assert!(begin.elapsed() < within, "after {within:?} there is still {left:#?}");
         std::thread::park_timeout(Duration::from_millis(500));
     }
 }

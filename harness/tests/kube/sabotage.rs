@@ -1,9 +1,13 @@
 //! Rollouts that are sabotaged: the harness fails each of them, by the objective that it breaks.
 
+use std::fs;
+
+use serde_json::Value;
+
 use crate::{
     cluster::{here, left_of},
     own::{Own, PORTS},
-    stage::{Ended, Stage},
+    stage::{Ended, Stage, root},
 };
 
 /// The load goes on until the rollout is given up and taken back.
@@ -138,4 +142,29 @@ fn as_it_is_deployed_users_see_none() {
     let (stage, ended) = replaced(PORTS[0], "");
     assert_eq!(ended.code, 0, "{}", ended.text);
     assert_eq!(stage.findings("missed"), Vec::<String>::new(), "{}", ended.text);
+    none_failed(&stage, &["rollouts"]);
+}
+
+/// As users have it: the scenario of the repository, whose objective is an upper bound that can be told from so few requests.
+#[test]
+#[ignore = "needs a cluster: make test-kube"]
+fn as_shipped_nobody_notices_an_update_and_its_rollback() {
+    let shipped = fs::read_to_string(root().join("scenarios/rollout/rollback.yml")).unwrap();
+    let own = Own::new(PORTS[0], &[], "");
+    let stage = Stage::new();
+    let ended = run(&stage, &own, &shipped.replace("../../deploy/system.yml", "SYSTEM"));
+    assert_eq!(ended.code, 0, "{}", ended.text);
+    none_failed(&stage, &["update", "rollback"]);
+}
+
+fn none_failed(stage: &Stage, phases: &[&str]) {
+    let report: Value = serde_json::from_str(&stage.report("report.json")).unwrap();
+    for name in phases {
+        let mut all = report["phases"].as_array().unwrap().iter();
+        let phase = all.find(|phase| phase["name"] == *name).unwrap();
+        let (requests, classes) =
+            (phase["requests"].as_u64().unwrap(), phase["classes"].as_object().unwrap());
+        assert!(requests > 3_000, "{phase:#}");
+        assert_eq!(classes.keys().collect::<Vec<_>>(), ["ok"], "{phase:#}");
+    }
 }

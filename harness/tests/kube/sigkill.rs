@@ -1,13 +1,21 @@
 //! `kill -9` of the harness in the middle of each fault: the janitor heals. Within two leases and 15 s nothing is left.
-//! The next run is killed while the janitor waits for the lease of the last one to end.
+//! Several runs at once: one is killed while the janitor waits for the lease of another one to end.
 
 use std::{
-    fs, thread,
+    fs,
+    sync::Mutex,
+    thread,
     time::{Duration, Instant},
 };
 
+use serde_json::Value;
+
 use crate::{
-    cluster::{here, until_nothing_is_left_of},
+    attach::{Deployed, attached},
+    cluster::{
+        differs, everything, frozen, here, kubectl, until_empty, until_nothing_is_left,
+        until_nothing_is_left_of,
+    },
     own::{Own, PORTS},
     stage::{Stage, root},
 };
@@ -68,34 +76,177 @@ objectives:
   - rto < 50s
 ";
 
+const KILLED: &str = "
+hypothesis: nothing of a killed run is left
+system: SYSTEM
+seed: 9
+load:
+  - behaviour: mixed
+    arrivals: { constant: 50/s }
+phases: { warm-up: 1s, baseline: 2s, fault: 15s }
+faults:
+  - kill: service
+    at: fault
+tolerates: { service: 1 of 3 }
+objectives:
+  - p95 < 1s
+";
+
+const GREEN: &str = "
+hypothesis: nothing of a killed run is left
+system: SYSTEM
+seed: 9
+load:
+  - behaviour: mixed
+    arrivals: { constant: 50/s }
+phases: { warm-up: 1s, baseline: 31s, release: 100s }
+rollouts:
+  - blue-green: service
+    to: v2
+    at: release
+    each: 30s
+    keeps: { errors: 2% }
+objectives:
+  - p95 < 1s
+";
+
+const CANARY: &str = "
+hypothesis: nothing of a killed run is left
+system: SYSTEM
+seed: 9
+load:
+  - behaviour: mixed
+    arrivals: { constant: 50/s }
+phases: { warm-up: 1s, baseline: 31s, release: 140s }
+rollouts:
+  - canary: service
+    to: v2
+    at: release
+    shares: [30%]
+    each: 45s
+    harm: { errors: 2% }
+objectives:
+  - p95 < 1s
+";
+
+/// A pause of a replica and an update of the database, whose password the janitor may not read, at once.
+const IN_PLACE: &str = "
+hypothesis: a killed run leaves a system that stays as it was
+system: SYSTEM
+seed: 9
+load:
+  - behaviour: ask-again
+    arrivals: { constant: 20/s }
+phases: { warm-up: 1s, baseline: 2s, fault: 45s }
+faults:
+  - pause: service
+    pick: [2]
+    at: fault
+    for: 40s
+rollouts:
+  - update: database
+    to: tuned
+    at: fault + 2s
+tolerates: { service: 1 of 3 }
+objectives:
+  - p95 < 30s
+";
+
 /// Two leases of 30 s and 15 s.
 const WITHIN: Duration = Duration::from_secs(75);
 
 #[test]
 #[ignore = "needs a cluster: make test-kube"]
 fn after_sigkill_in_set_up_in_a_fault_in_a_drill_or_in_a_rollout_the_janitor_leaves_nothing() {
+    until_nothing_is_left(WITHIN);
+    let before = everything();
     // Probes stand in other namespaces too.
     let probed = fs::read_to_string(root().join("scenarios/kube/network-policies.yml")).unwrap();
     let probed = probed.replace("../../deploy/system.yml", "SYSTEM");
+    // The longest first.
     let moments = [
+        (GREEN, "\"entered\",\"step\":\"blue-green-1/2\""),
+        (CANARY, "\"entered\",\"step\":\"canary-1/2\""),
         (probed.as_str(), "\"entered\",\"step\":\"set-up/12\""),
         // In the middle of the restore.
         (DRILL, "\"entering\",\"step\":\"point-in-time-1/7."),
+        (KILLED, "\"applied\",\"step\":\"kill-1/1\""),
         (PAUSED, "\"entered\",\"step\":\"pause-1/1\""),
         (CHANGES, "\"entered\",\"step\":\"scale-in-1/1\""),
         (CHANGES, "\"applied\",\"step\":\"update-1/1\""),
     ];
+    let left = Mutex::new(moments.into_iter());
+    let next = &|| left.lock().unwrap().next();
+    // Each port has one system at a time.
     thread::scope(|scope| {
-        for ((scenario, at), port) in moments.into_iter().zip(PORTS.into_iter().cycle()) {
-            let own = Own::new(port, &[], "");
-            let stage = Stage::new();
-            let mut run = stage.start(&scenario.replace("SYSTEM", own.system().to_str().unwrap()), &here());
-            stage.await_event(at);
-            run.kill().unwrap();
-            run.wait().unwrap();
-            scope.spawn(move || is_healed(&stage, at));
+        for port in PORTS {
+            scope.spawn(move || {
+                while let Some((scenario, at)) = next() {
+                    let own = Own::new(port, &[], "");
+                    let stage = Stage::new();
+                    let mut run =
+                        stage.start(&scenario.replace("SYSTEM", own.system().to_str().unwrap()), &here());
+                    stage.await_event(at);
+                    run.kill().unwrap();
+                    run.wait().unwrap();
+                    is_healed(&stage, at);
+                }
+            });
         }
     });
+    // By a way that shares nothing with the harness: every object of the cluster, every process of its nodes.
+    until_empty(Duration::from_secs(30), || differs(&before));
+}
+
+/// What stays in a namespace, and what its workloads make.
+fn stands(namespace: &str) -> Vec<String> {
+    let kinds = "deployments,statefulsets,services,secrets,persistentvolumeclaims";
+    let list: Value = serde_json::from_str(&kubectl(&["get", kinds, "-n", namespace, "-o", "json"])).unwrap();
+    let items = list["items"].as_array().unwrap();
+    let mut stands: Vec<String> = items
+        .iter()
+        .map(|item| {
+            let (about, spec) = (&item["metadata"], &item["spec"]);
+            let mut notes = about["annotations"].clone();
+            // The controller counts its rollouts.
+            notes.as_object_mut().map(|notes| notes.remove("deployment.kubernetes.io/revision"));
+            let makes = [&spec["replicas"], &spec["template"], &notes].map(Value::to_string).join(" ");
+            format!("{} {} {}: {makes}", item["kind"], about["name"], about["uid"])
+        })
+        .collect();
+    stands.sort();
+    stands
+}
+
+#[test]
+#[ignore = "needs a cluster: make test-kube"]
+fn after_sigkill_of_an_attached_run_the_janitor_puts_the_system_back() {
+    const NAMESPACE: &str = "causal";
+    let own = Own::new(PORTS[0], &[], "")
+        .insert("      PGDATA: ", "    revisions:\n      tuned: { settings: { TUNED: \"yes\" } }");
+    let system = own.system();
+    let _there = Deployed::new(NAMESPACE, &system);
+    let before = stands(NAMESPACE);
+    // The janitor dies with the harness the second time: what is started in its place heals.
+    for (scenario, at, janitor_dies) in [
+        (IN_PLACE, "\"applied\",\"step\":\"update-1/1\"", false),
+        (CHANGES, "\"entered\",\"step\":\"scale-in-1/1\"", true),
+    ] {
+        let stage = Stage::new();
+        let mut run =
+            stage.start(&scenario.replace("SYSTEM", system.to_str().unwrap()), &attached(NAMESPACE, &[]));
+        stage.await_event(at);
+        assert_ne!(stands(NAMESPACE), before, "nothing is in force at {at}");
+        run.kill().unwrap();
+        run.wait().unwrap();
+        if janitor_dies {
+            let janitor = ["-n", "gauntlet-system", "-l", "app.kubernetes.io/name=janitor", "--wait=false"];
+            kubectl(&[&["delete", "pod"][..], &janitor].concat());
+        }
+        is_healed(&stage, at);
+        assert_eq!(stands(NAMESPACE), before, "{at}");
+        assert_eq!(frozen(), Vec::<String>::new(), "{at}");
+    }
 }
 
 fn is_healed(stage: &Stage, at: &str) {
