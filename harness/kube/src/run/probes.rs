@@ -1,7 +1,7 @@
 //! Probes are brought to where connections come from: a container more in a component's first pod (an ephemeral one: it
 //! cannot be removed, so only in a namespace that goes with the run), or a pod of its own that plays a stranger.
 
-use std::{collections::BTreeSet, fmt::Debug};
+use std::{collections::BTreeSet, fmt::Debug, time::Duration};
 
 use gauntlet_core::{
     name::Name,
@@ -13,11 +13,12 @@ use k8s_openapi::api::{
     core::v1::{Namespace, Pod},
 };
 use kube::{
-    Api, Client,
+    Api, Client, ResourceExt,
     api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
 
 use crate::{
     api::patience::{ask, ask_gone, is_conflict},
@@ -27,6 +28,10 @@ use crate::{
         site::{self, EXPIRES, PROBE, RUN_LABEL, Site, TOOLS},
     },
 };
+
+/// How long a namespace that goes is waited for, and how often it is looked for.
+const GONE_WITHIN: Duration = Duration::from_secs(30);
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// Where a run's probes are.
 pub(crate) struct Probes<'a> {
@@ -98,13 +103,23 @@ impl Probes<'_> {
         made(&Api::namespaced(self.client.clone(), namespace), what, &pod).await
     }
 
-    /// A namespace that is not there is made for the run, with its mark; one that is there is left as it is.
+    /// A namespace that is not there is made for the run, with its mark; one that is there is left as it is, and that of
+    /// another run refused: it goes when that run ends. One that goes already is waited out.
     async fn namespace(&self, name: &str) -> Result<(), Trouble> {
         let namespaces: Api<Namespace> = Api::all(self.client.clone());
-        if ask(format!("find namespace {name}"), || namespaces.get_opt(name)).await?.is_some() {
-            return Ok(());
-        }
         let what = format!("make namespace {name}");
+        let until = Instant::now() + GONE_WITHIN;
+        while let Some(there) = ask(&what, || namespaces.get_opt(name)).await? {
+            let goes = there.metadata.deletion_timestamp.is_some();
+            match there.labels().get(RUN_LABEL) {
+                Some(_) if goes && Instant::now() < until => sleep(LOOK_EVERY).await,
+                Some(run) if *run != self.site.run => {
+                    let why = format!("run {run} made it, and removes it when it ends: wait until then");
+                    return Err(Trouble::failed(what, why));
+                }
+                _ => return Ok(()),
+            }
+        }
         let expires = site::expires()?;
         let namespace = json!({ "metadata": {
             "name": name,
