@@ -66,6 +66,7 @@ pub(super) async fn run(ready: Ready, scenario: &Path, options: &Options) -> Don
         return Done::without_verdict(Outcome::SetupFailed, why, None);
     }
     let stop = Stop::default();
+    let kind = ready.kind;
     let (session, guard) = match open(ready, scenario, options, &stop).await {
         Ok(opened) => opened,
         Err(error) => {
@@ -73,7 +74,8 @@ pub(super) async fn run(ready: Ready, scenario: &Path, options: &Options) -> Don
                 NotBegun::Harness(_) => Outcome::Broken,
                 NotBegun::Place(_) => Outcome::SetupFailed,
             };
-            return Done::without_verdict(outcome, format!("the run cannot begin: {error}"), None);
+            let why = kind.named(error.to_string());
+            return Done::without_verdict(outcome, format!("the run cannot begin: {why}"), None);
         }
     };
     let session = Arc::new(session);
@@ -228,9 +230,11 @@ impl Session {
             let why = tokio::select! {
                 entered = enter(step, &self.world) => match entered {
                     Ok(()) => continue,
-                    Err(error) => chain(&error) + &self.diagnosed().await + &self.last_words(&error).await,
+                    Err(error) => {
+                        self.ready.kind.named(chain(&error)) + &self.diagnosed().await + &self.last_words(&error).await
+                    }
                 },
-                why = self.queries.hopeless() => why + &self.diagnosed().await,
+                why = self.queries.hopeless() => self.ready.kind.named(why) + &self.diagnosed().await,
                 () = self.stop.heard() => {
                     self.interrupted();
                     return false;

@@ -58,6 +58,10 @@ pub trait TargetKind: Sync {
     fn abilities<'a>(&'a self, system: &'a System, at: &'a At) -> Later<'a, Can>;
     /// What of a system file could never start there. Nothing is asked of the world but files.
     fn rehearse(&self, system: &System, root: &Path) -> Vec<Mistake>;
+    /// A trouble with the name of its cause before it and what mends it behind, where such targets know it.
+    fn named(&self, why: String) -> String {
+        why
+    }
     /// What this machine lacks to start the system, and how to get it.
     fn missing(&self, system: &System, root: &Path) -> Vec<String>;
     /// Takes what only this run may have, and stores its record.

@@ -9,8 +9,11 @@ use gauntlet_core::{
     yaml::Mistake,
 };
 use gauntlet_kube::{
-    Client, KubeLedger, KubeQueries, KubeTarget, KubeWitness, Mode, Site, api::client, cluster, connect,
-    deploy::manifests, run::abilities,
+    Client, KubeLedger, KubeQueries, KubeTarget, KubeWitness, Mode, Site,
+    api::client,
+    cluster, connect,
+    deploy::{cause, manifests},
+    run::abilities,
 };
 
 use super::{At, Can, Doors, TargetKind, Tempo};
@@ -95,6 +98,13 @@ impl TargetKind for OnKube {
             }
         }
         mistakes
+    }
+
+    fn named(&self, why: String) -> String {
+        match cause(&why) {
+            Some(cause) => format!("{}: {why}; mend: {}", cause.name, cause.mend),
+            None => why,
+        }
     }
 
     fn missing(&self, _: &System, _: &Path) -> Vec<String> {

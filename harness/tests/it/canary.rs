@@ -1,6 +1,6 @@
 //! Canaries on real processes: one that is promoted although a replica of it dies meanwhile, and one that is rolled back; and
-//! the same of whole sets that get all of the traffic at once.
-//! All handicaps: `make canary-series`.
+//! the same of whole sets that get all of the traffic at once; and one of each kind of harm, with short phases.
+//! All handicaps, many times: `make canary-series`.
 
 use crate::{
     machine::with_a_defective_v2,
@@ -84,6 +84,56 @@ fn a_version_that_is_worse_is_rolled_back_together_with_a_fault_on_it() {
     assert_replays(&stage, &ended);
 }
 
+/// Four batches are not enough evidence of a quantile, however large the effect is.
+const FIVE_BATCHES: [&str; 2] = ["64", "56"];
+
+/// A version with that defect is rolled back, by that metric; the objectives do not see it.
+fn is_rolled_back(defect: &str, harm: &str, by: &str) {
+    is_rolled_back_within(["52", "46"], defect, harm, by);
+}
+
+fn is_rolled_back_within([canary, each]: [&str; 2], defect: &str, harm: &str, by: &str) {
+    let stage = Stage::new();
+    let file = with_a_defective_v2(&stage, defect);
+    let text = scenario(canary, each, "").replace("harm: { errors: 2% }", harm).replace("SYSTEM", &file);
+    let ended = stage.run(&text, &[]);
+    assert_eq!(ended.code, 1, "{}", ended.text);
+    let missed = stage.findings("missed");
+    let what = format!("canary {by} is no worse");
+    assert!(
+        missed.contains(&"canary is no worse".to_owned()) && missed.contains(&what),
+        "{missed:?}: {}",
+        ended.text
+    );
+    assert!(stage.findings("met").contains(&"rollout is taken back".to_owned()), "{}", ended.text);
+    stage.assert_nothing_left();
+}
+
+#[test]
+fn wrong_answers_are_rolled_back() {
+    is_rolled_back("wrong-answers:6%", "harm: { wrong-answers: 1% }", "wrong-answers");
+}
+
+#[test]
+fn answers_that_all_take_longer_are_rolled_back() {
+    is_rolled_back_within(FIVE_BATCHES, "latency:x4", "harm: { p50: 50% }", "p50");
+}
+
+#[test]
+fn a_long_tail_is_rolled_back() {
+    is_rolled_back_within(FIVE_BATCHES, "tail:x20@20%", "harm: { p95: 100% }", "p95");
+}
+
+#[test]
+fn memory_that_grows_is_rolled_back() {
+    is_rolled_back("leak:64KiB", "keeps: { memory: 75MiB }", "memory <= 78.6 MB");
+}
+
+#[test]
+fn readiness_that_lies_is_rolled_back() {
+    is_rolled_back("lying-readiness:500", "harm: { errors: 2% }", "errors");
+}
+
 const GREEN: &str = "
 hypothesis: a release that is switched over at once keeps its bounds
 system: SYSTEM
@@ -122,5 +172,17 @@ fn a_whole_set_that_breaks_a_bound_is_taken_back() {
     assert_eq!(ended.code, 1, "{}", ended.text);
     assert!(stage.findings("met").contains(&"rollout is taken back".to_owned()), "{}", ended.text);
     assert!(ended.text.contains("is missed: rolled back"), "{}", ended.text);
+    stage.assert_nothing_left();
+}
+
+/// Its health check gates: no user reaches what never was ready.
+#[test]
+fn a_whole_set_that_does_not_come_up_gets_no_user() {
+    let stage = Stage::new();
+    let file = with_a_defective_v2(&stage, "failing-migration");
+    let ended = stage.run(&GREEN.replace("SYSTEM", &file), &[]);
+    assert_eq!(ended.code, 1, "{}", ended.text);
+    assert_eq!(stage.findings("missed"), ["rollout completes"], "{}", ended.text);
+    assert!(stage.findings("met").contains(&"errors < 6%".to_owned()), "{}", ended.text);
     stage.assert_nothing_left();
 }

@@ -42,8 +42,10 @@ fn told_of(system: &Path, more: &[String], code: i32, words: &[&str]) -> Stage {
     let stage = Stage::new();
     let ended = stage.run(&QUIET.replace("SYSTEM", system.to_str().unwrap()), more);
     assert_eq!(ended.code, code, "{}", ended.text);
+    // Lines are broken for readers.
+    let told = ended.text.split_whitespace().collect::<Vec<_>>().join(" ");
     for word in words {
-        assert!(ended.text.contains(word), "no {word:?} in {}", ended.text);
+        assert!(told.contains(word), "no {word:?} in {}", ended.text);
     }
     assert_eq!(left_of(&stage), Vec::<String>::new(), "{}", ended.text);
     stage
@@ -95,10 +97,20 @@ fn a_context_that_looks_like_production_needs_a_flag() {
 #[ignore = "needs a cluster: make test-kube"]
 fn a_missing_image_and_a_quota_are_named() {
     let image = "images: [{ name: gauntlet/causal-service, newTag: nowhere }]\n";
-    told_of_overlay(&[], image, 4, &["SETUP FAILED", "ErrImageNeverPull"]);
+    told_of_overlay(
+        &[],
+        image,
+        4,
+        &["SETUP FAILED", "image-pull: ", "ErrImageNeverPull", "mend: build the image"],
+    );
     let quota =
         "apiVersion: v1\nkind: ResourceQuota\nmetadata: { name: few }\nspec: { hard: { pods: '3' } }\n";
-    told_of_overlay(&[("quota.yml", quota)], "", 4, &["SETUP FAILED", "exceeded quota"]);
+    told_of_overlay(
+        &[("quota.yml", quota)],
+        "",
+        4,
+        &["SETUP FAILED", "quota: ", "exceeded quota", "mend: raise the ResourceQuota"],
+    );
 }
 
 #[test]
@@ -162,7 +174,7 @@ fn who_may_only_look_is_told_what_is_forbidden() {
     };
     config(&["set-credentials", "looks", &format!("--token={}", token.trim())]);
     config(&["set-context", "--current", "--user=looks"]);
-    told(&with(&["--target", "kube", "--kubeconfig", &file]), 4, &["forbidden", "create"]);
+    told(&with(&["--target", "kube", "--kubeconfig", &file]), 4, &["forbidden: ", "create"]);
     kubectl(&["delete", "clusterrolebinding", &account]);
     kubectl(&["delete", "serviceaccount", &account, "-n", "default"]);
 }
