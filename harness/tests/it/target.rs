@@ -240,8 +240,8 @@ async fn its_abilities_are_what_its_acts_need() {
     let program = Program { argv: vec![], stdin: None, stdout: None, stderr: None, within: Duration::ZERO };
     let exec = Act::Exec { at: at.clone(), program };
     let others = [&start(&at), &configure, &scale, &weigh, &exec];
-    // Drills ask besides where configuration lies, and rollouts what a revision may change.
-    let asked = [Ability::Files, Ability::Program];
+    // Drills ask besides where configuration lies, rollouts what a revision may change, and a kill whether it lasts.
+    let asked = [Ability::Files, Ability::Program, Ability::Away];
     let needed: BTreeSet<_> = signals.iter().chain(others).map(Act::needs).chain(asked).collect();
     assert_eq!(run.target.abilities().await.unwrap(), needed);
 }
