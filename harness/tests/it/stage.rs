@@ -14,6 +14,19 @@ pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
 
+/// Every file of a directory, however deep.
+pub(crate) fn files_below(dir: PathBuf) -> Vec<PathBuf> {
+    let mut found = vec![];
+    let mut open = vec![dir];
+    while let Some(dir) = open.pop() {
+        for entry in fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() { open.push(path) } else { found.push(path) }
+        }
+    }
+    found
+}
+
 /// How a command ended.
 pub(crate) struct Ended {
     pub(crate) code: i32,
@@ -191,15 +204,7 @@ impl Stage {
 
     /// Every file that the run left.
     pub(crate) fn files(&self) -> Vec<PathBuf> {
-        let mut found = vec![];
-        let mut open = vec![self.run_dir()];
-        while let Some(dir) = open.pop() {
-            for entry in fs::read_dir(dir).unwrap() {
-                let path = entry.unwrap().path();
-                if path.is_dir() { open.push(path) } else { found.push(path) }
-            }
-        }
-        found
+        files_below(self.run_dir())
     }
 
     /// What of this stage's runs is still there: processes by their working directory, private directories, records.

@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use crate::{
     cluster::{here, kubeconfig, kubectl, left_of},
     own::Own,
-    stage::{Stage, root},
+    stage::{Stage, files_below, root},
     target::Gone,
 };
 
@@ -135,22 +135,14 @@ fn a_deployment_that_does_not_come_up_leaves_diagnostics_without_a_secret() {
     let template = "go-template={{range .data}}{{. | base64decode}}{{\"\\n\"}}{{end}}";
     let secrets = kubectl(&["get", "secret", "causal-secrets", "-n", &namespace, "-o", template]);
     assert!(secrets.lines().count() >= 2 && secrets.lines().all(|secret| secret.len() > 8));
-    let mut files = 0;
-    let mut open = vec![kept.clone()];
-    while let Some(dir) = open.pop() {
-        for entry in fs::read_dir(dir).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                open.push(path);
-                continue;
-            }
-            files += 1;
-            let text = String::from_utf8_lossy(&fs::read(&path).unwrap()).into_owned();
-            let told = secrets.lines().any(|secret| text.contains(secret));
-            assert!(!told, "a secret is in {}", path.display());
-        }
+    let files = files_below(kept.clone());
+    for file in &files {
+        let text = String::from_utf8_lossy(&fs::read(file).unwrap()).into_owned();
+        let told = secrets.lines().any(|secret| text.contains(secret));
+        assert!(!told, "a secret is in {}", file.display());
     }
-    assert!(files > 5 && kept.join("summary.txt").exists(), "{files} files in {}", kept.display());
+    let count = files.len();
+    assert!(count > 5 && kept.join("summary.txt").exists(), "{count} files in {}", kept.display());
     fs::remove_dir_all(kept).unwrap();
 }
 

@@ -490,7 +490,7 @@ fn brief(reason: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::BTreeSet, time::Duration};
+    use std::collections::BTreeSet;
 
     use super::{Gates, Watch};
     use crate::{
@@ -520,18 +520,7 @@ mod tests {
         let said = scenario::read(text.replace("MORE", more)).unwrap();
         let system = with_sets(system::read(system).unwrap(), &said);
         let abilities = BTreeSet::from([Ability::Start, Ability::Configure, Ability::Weigh]);
-        plan(
-            "x",
-            &said,
-            &Known {
-                system: &system,
-                target: "any",
-                abilities,
-                lacking: Default::default(),
-                slack: Duration::ZERO,
-            },
-        )
-        .unwrap()
+        plan("x", &said, &Known::on(&system, "any", abilities)).unwrap()
     }
 
     const ZERO_US: u64 = 7_000_000;

@@ -219,13 +219,7 @@ mod tests {
         let system = system::read(SYSTEM).unwrap();
         let abilities =
             BTreeSet::from([Ability::Start, Ability::Kill, Ability::Away, Ability::Pause, Ability::Scale]);
-        let known = Known {
-            system: &system,
-            target: "any",
-            abilities,
-            lacking: Default::default(),
-            slack: Default::default(),
-        };
+        let known = Known::on(&system, "any", abilities);
         let planned = plan("x", &scenario::read(text).unwrap(), &known);
         planned.err().unwrap_or_default().into_iter().map(|mistake| mistake.what).collect()
     }

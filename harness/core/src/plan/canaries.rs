@@ -376,13 +376,7 @@ mod tests {
             Ability::Kill,
             Ability::Pause,
         ]);
-        let known = Known {
-            system: &system,
-            target: "any",
-            abilities,
-            lacking: Default::default(),
-            slack: Duration::ZERO,
-        };
+        let known = Known::on(&system, "any", abilities);
         let shown = |all: Vec<crate::yaml::Mistake>| {
             all.iter().map(|m| m.show("x.yml")).collect::<Vec<_>>().join("\n")
         };

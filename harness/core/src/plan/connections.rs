@@ -133,7 +133,7 @@ fn destination(system: &System, kube: Option<&Kube>, to: &Destination) -> Result
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::BTreeSet, time::Duration};
+    use std::collections::BTreeSet;
 
     use crate::{
         act::Ability,
@@ -150,13 +150,7 @@ mod tests {
     fn planned(table: &str, can: &[Ability]) -> Result<Plan, String> {
         let text = format!("hypothesis: h\nsystem: s.yml\nphases: {{ calm: 5s }}\nconnections:\n{table}");
         let system = system::read(SYSTEM).unwrap();
-        let known = Known {
-            system: &system,
-            target: "any",
-            abilities: can.iter().copied().collect::<BTreeSet<_>>(),
-            lacking: Default::default(),
-            slack: Duration::ZERO,
-        };
+        let known = Known::on(&system, "any", can.iter().copied().collect::<BTreeSet<_>>());
         let shown = |mistakes: Vec<crate::yaml::Mistake>| {
             mistakes.iter().map(|m| m.show("x.yml")).collect::<Vec<_>>().join("\n")
         };

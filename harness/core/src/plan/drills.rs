@@ -207,7 +207,7 @@ fn may_be_lost(kind: &dyn DrillKind, said: &Drilled<'_>, scenario: &Scenario) ->
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::BTreeSet, time::Duration};
+    use std::collections::BTreeSet;
 
     use crate::{
         act::{Ability, Act},
@@ -240,13 +240,7 @@ mod tests {
         let system = system::read(system).unwrap();
         let can = [Ability::Start, Ability::Exec, Ability::Kill, Ability::Pause, Ability::Configure, kept];
         let abilities = BTreeSet::from(can);
-        let known = Known {
-            system: &system,
-            target: "any",
-            abilities,
-            lacking: Default::default(),
-            slack: Duration::ZERO,
-        };
+        let known = Known::on(&system, "any", abilities);
         let shown = |all: Vec<crate::yaml::Mistake>| {
             all.iter().map(|m| m.show("x.yml")).collect::<Vec<_>>().join("\n")
         };

@@ -244,6 +244,13 @@ pub struct Known<'a> {
     pub slack: Duration,
 }
 
+impl<'a> Known<'a> {
+    /// A target that lacks nothing of its kind, and is as quick as this machine.
+    pub fn on(system: &'a System, target: &'a str, abilities: BTreeSet<Ability>) -> Self {
+        Self { system, target, abilities, lacking: BTreeMap::new(), slack: Duration::ZERO }
+    }
+}
+
 impl Plan {
     /// The phase in which something that was intended at this moment of the load's time line falls.
     pub fn phase_at(&self, us: u64) -> Option<&Phase> {

@@ -200,7 +200,7 @@ mod tests {
         let abilities = [Ability::Start, Ability::Kill, Ability::Pause, Ability::Configure, Ability::Program];
         let abilities = BTreeSet::from(abilities);
         let slack = Duration::from_secs(7);
-        let known = Known { system: &system, target: "any", abilities, lacking: Default::default(), slack };
+        let known = Known { slack, ..Known::on(&system, "any", abilities) };
         let shown = |mistakes: Vec<crate::yaml::Mistake>| mistakes.iter().map(|m| m.show("x.yml")).collect();
         plan("x", &scenario::read(text).unwrap(), &known).map_err(shown)
     }

@@ -23,13 +23,7 @@ fn system() -> System {
 fn gate() -> Plan {
     let system = system();
     let abilities = BTreeSet::from([Ability::Start, Ability::Kill, Ability::Pause]);
-    let known = Known {
-        system: &system,
-        target: "local",
-        abilities,
-        lacking: Default::default(),
-        slack: Default::default(),
-    };
+    let known = Known::on(&system, "local", abilities);
     let scenario = scenario::read(text("scenarios/gate/benchmarks.yml")).unwrap();
     let shown = |m: Vec<gauntlet_core::yaml::Mistake>| m.iter().map(|m| m.show("x.yml")).collect::<Vec<_>>();
     plan("benchmarks", &scenario, &known).map_err(shown).unwrap()

@@ -16,13 +16,7 @@ const SCENARIO: &str = include_str!("scenario.yml");
 fn told(text: impl AsRef<[u8]>) -> String {
     let system = system::read(SYSTEM).unwrap();
     let abilities = BTreeSet::from([Ability::Start, Ability::Kill]);
-    let known = Known {
-        system: &system,
-        target: "little",
-        abilities,
-        lacking: Default::default(),
-        slack: Default::default(),
-    };
+    let known = Known::on(&system, "little", abilities);
     let result = scenario::read(text).and_then(|scenario| plan("loss", &scenario, &known).map(|_| ()));
     match result {
         Ok(()) => "right".to_owned(),

@@ -16,13 +16,7 @@ const SCENARIO: &str = include_str!("scenario.yml");
 fn planned(text: &str) -> Result<Plan, Vec<Mistake>> {
     let system = system::read(SYSTEM).unwrap();
     let abilities = BTreeSet::from([Ability::Start, Ability::Kill, Ability::Pause]);
-    let known = Known {
-        system: &system,
-        target: "local",
-        abilities,
-        lacking: Default::default(),
-        slack: Default::default(),
-    };
+    let known = Known::on(&system, "local", abilities);
     plan("any", &scenario::read(text)?, &known)
 }
 

@@ -9,7 +9,10 @@ use k8s_openapi::api::{
 };
 use kube::{Api, Client, api::ListParams};
 
-use crate::{api::patience::ask, run::site::TOOLS};
+use crate::{
+    api::{patience::ask, wait::reasons},
+    run::site::TOOLS,
+};
 
 const AGENT: &str = "agent";
 
@@ -52,7 +55,7 @@ async fn without_agents(client: Client) -> Result<Option<String>, Trouble> {
 
 /// Which nodes have no agent that is ready, as far as their pods say it.
 fn missing(status: &DaemonSetStatus, pods: &[Pod]) -> String {
-    let unready = pods.iter().filter(|pod| !is_ready(pod)).map(|pod| {
+    let unready = pods.iter().filter(|pod| !reasons(pod).is_empty()).map(|pod| {
         let node = pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref()).unwrap_or("no node");
         let containers = pod.status.iter().flat_map(|status| status.container_statuses.iter().flatten());
         let mut waits = containers.filter_map(|one| one.state.as_ref()?.waiting.as_ref()?.reason.as_deref());
@@ -62,11 +65,6 @@ fn missing(status: &DaemonSetStatus, pods: &[Pod]) -> String {
     let (ready, wanted) = (status.number_ready, status.desired_number_scheduled);
     let on = if unready.is_empty() { String::new() } else { format!(", not on {}", unready.join(", ")) };
     format!("the agents are ready on {ready} of {wanted} nodes{on}: wait, or run `gauntlet cluster install`")
-}
-
-fn is_ready(pod: &Pod) -> bool {
-    let conditions = pod.status.iter().flat_map(|status| status.conditions.iter().flatten());
-    conditions.into_iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
 }
 
 #[cfg(test)]

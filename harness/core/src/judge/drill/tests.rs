@@ -1,6 +1,6 @@
 //! Each check, with evidence written down: met, missed, and when it can say nothing.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::collections::BTreeSet;
 
 use super::Drills;
 use crate::{
@@ -28,13 +28,7 @@ fn of(drill: &str, objectives: &str) -> Plan {
     );
     let system = system::read(system).unwrap();
     let abilities = BTreeSet::from([Ability::Start, Ability::Exec, Ability::Files]);
-    let known = Known {
-        system: &system,
-        target: "any",
-        abilities,
-        lacking: Default::default(),
-        slack: Duration::ZERO,
-    };
+    let known = Known::on(&system, "any", abilities);
     plan("x", &scenario::read(&text).unwrap(), &known).unwrap()
 }
 

@@ -87,13 +87,7 @@ pub(super) mod tests {
         seconds: Option<u64>,
     ) -> Result<Track, Mistake> {
         let system = system();
-        let known = Known {
-            system: &system,
-            target: "local",
-            abilities,
-            lacking: Default::default(),
-            slack: Default::default(),
-        };
+        let known = Known::on(&system, "local", abilities);
         let component = "service".parse().unwrap();
         let lasts = seconds.map(Duration::from_secs);
         kind.expand(
