@@ -1,7 +1,7 @@
 //! What is judged: objectives resolved against the system and the time line, and the checks that are asked for.
 
 use super::{
-    Comparison, FaultPlan, LoadPlan, Measure, Objective, Phase,
+    CanaryPlan, Comparison, FaultPlan, LoadPlan, Measure, Objective, Phase, RolloutPlan,
     drills::destroying,
     mix,
     written::{self, QUANTILES, Written},
@@ -10,7 +10,7 @@ use crate::{
     kind::{self, Loses},
     name::Name,
     scenario::{Drill, Rollout, Scenario},
-    system::System,
+    system::{Shares, System},
     unit::{Bytes, NotAQuantity, Percent, Rate, Span},
     yaml::{Book, Mistake, one_of},
 };
@@ -106,10 +106,18 @@ fn says_right(load: &LoadPlan) -> bool {
 }
 
 /// What a canary's judge is asked for needs a load that gives it something to judge.
-pub(super) fn of_canaries(book: &mut Book<'_>, scenario: &Scenario, load: &LoadPlan) {
+pub(super) fn of_canaries(
+    book: &mut Book<'_>,
+    scenario: &Scenario,
+    load: &LoadPlan,
+    rollouts: &[(usize, RolloutPlan)],
+) {
     // With a mistake in the load, what it lacks is not known.
     if load.streams.len() < scenario.load.len() {
         return;
+    }
+    for (index, rollout) in rollouts {
+        book.keep(&format!("rollouts[{index}]"), asked_enough(rollout, load));
     }
     for (index, rollout) in scenario.rollouts.iter().enumerate() {
         for metric in rollout.gated.harm.iter().flatten().map(|(metric, _)| metric.as_str()) {
@@ -128,6 +136,30 @@ pub(super) fn of_canaries(book: &mut Book<'_>, scenario: &Scenario, load: &LoadP
             book.say(Mistake::at(format!("rollouts[{index}].harm.{metric}"), what).mend(mend));
         }
     }
+}
+
+/// A judge says nothing of a set that was hardly asked: such a step passes nothing.
+fn asked_enough(rollout: &RolloutPlan, load: &LoadPlan) -> Result<(), Mistake> {
+    let Some(CanaryPlan { sets, judge }) = &rollout.canary else { return Ok(()) };
+    let mut begins = rollout.begins;
+    for (index, share) in sets.shares.iter().enumerate() {
+        let ends = begins + sets.each;
+        let part = f64::from(*share) / f64::from(Shares::WHOLE);
+        let asked = mix::offered_requests(load, begins, ends) * part;
+        if asked < judge.least.requests as f64 {
+            let what = format!(
+                "in that step the load asks it about {asked:.0} times, and nothing is judged by fewer than {}",
+                judge.least.requests
+            );
+            let at =
+                if rollout.kind.as_str() == "canary" { format!("shares[{index}]") } else { "each".into() };
+            return Err(
+                Mistake::at(at, what).mend("write a larger share, a longer `each:`, or a higher rate")
+            );
+        }
+        begins = ends;
+    }
+    Ok(())
 }
 
 fn objective(text: &str, against: Against<'_>) -> Result<Objective, Mistake> {

@@ -65,13 +65,22 @@ fn is_write(step: &StepPlan) -> bool {
 
 /// How many writes the load offers between two moments, on average.
 pub(super) fn offered_writes(plan: &LoadPlan, from: Duration, to: Duration) -> f64 {
-    let writes = |behaviour: u16| {
+    offered(plan, (from, to), is_write)
+}
+
+/// How many requests the load offers between two moments, on average.
+pub(super) fn offered_requests(plan: &LoadPlan, from: Duration, to: Duration) -> f64 {
+    offered(plan, (from, to), |_| true)
+}
+
+fn offered(plan: &LoadPlan, (from, to): (Duration, Duration), counts: impl Fn(&StepPlan) -> bool) -> f64 {
+    let requests = |behaviour: u16| {
         let behaviour = plan.behaviours.get(usize::from(behaviour));
         let range = behaviour.map(|of| usize::from(of.first)..usize::from(of.first) + usize::from(of.count));
         let steps = range.and_then(|range| plan.steps.get(range)).unwrap_or_default();
-        steps.iter().filter(|step| is_write(step)).count() as f64
+        steps.iter().filter(|step| counts(step)).count() as f64
     };
-    let each = |stream: &Stream| stream.mix.iter().map(|(of, share)| share * writes(*of)).sum::<f64>();
+    let each = |stream: &Stream| stream.mix.iter().map(|(of, share)| share * requests(*of)).sum::<f64>();
     plan.streams.iter().map(|stream| stream.offered(from, to) * each(stream)).sum()
 }
 

@@ -44,7 +44,7 @@ pub fn plan(name: &str, scenario: &Scenario, known: &Known<'_>) -> Result<Plan, 
         judged::Against { scenario, system, phases: &phases, load: &load, faults: &faults },
     );
     let checks = judged::checks(&mut book, scenario, system, &load);
-    judged::of_canaries(&mut book, scenario, &load);
+    judged::of_canaries(&mut book, scenario, &load, &rollouts);
     let rolled = || rollouts.iter().map(|(_, rollout)| &rollout.track);
     let drilled = || drills.iter().map(|drill| &drill.track);
     let tracks = || faults.iter().map(|(_, fault)| &fault.track).chain(rolled()).chain(drilled());
