@@ -225,14 +225,22 @@ pub(super) fn drills(story: &Story) -> String {
     if story.drill_stages.is_empty() {
         return String::new();
     }
-    let about = "RPO: how long before the destruction the oldest lost write was acknowledged. RTO: from the destruction to the first right answer on a record. Backups are kept beside this report. Stages: seconds since the load began.";
+    let about = "RPO: how long before the destruction the oldest lost write was acknowledged. RTO: from the destruction to the first right answer on a record. p95 in backup: of all requests while the backup was taken, and before the first drill; a failure is infinitely slow. Backups are kept beside this report. Stages: seconds since the load began.";
     section("Drills", about, &(measures(&story.drills) + &spans(STAGES, &story.drill_stages)))
 }
 
 /// What drills measured, a row each.
 pub(super) fn measures(drills: &[DrillStory]) -> String {
-    let mut table =
-        Table::new(&["drill", "#writes acknowledged", "#lost", "#RPO", "#RTO", "#full service", "#refused"]);
+    let mut table = Table::new(&[
+        "drill",
+        "#writes acknowledged",
+        "#lost",
+        "#RPO",
+        "#RTO",
+        "#full service",
+        "#p95 in backup (before)",
+        "#refused",
+    ]);
     for drill in drills {
         let restores = drill.offered == 0;
         let only = |shown: String| if restores { shown } else { show::NONE.to_owned() };
@@ -244,10 +252,19 @@ pub(super) fn measures(drills: &[DrillStory]) -> String {
             only(show::moment(drill.rpo_s)),
             only(show::moment(drill.rto_s)),
             only(show::moment(drill.full_service_s)),
+            backup_effect(drill),
             if restores { none() } else { format!("{} of {}", drill.refused, drill.offered) },
         ]);
     }
     table.html()
+}
+
+/// What users had of the backup.
+fn backup_effect(drill: &DrillStory) -> String {
+    let (Some(during), Some(before)) = (&drill.during_backup, &drill.before_backup) else {
+        return show::NONE.to_owned();
+    };
+    format!("{} ({})", show::ms(during.p95_ms), show::ms(before.p95_ms))
 }
 
 fn spans(head: &'static [&'static str], spans: &[FaultStory]) -> String {

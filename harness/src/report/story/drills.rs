@@ -2,7 +2,7 @@
 
 use gauntlet_core::{
     evidence::Evidence,
-    judge::drill::{Account, accounts},
+    judge::drill::{Account, Level, accounts},
     plan::Plan,
 };
 use serde::{Deserialize, Serialize};
@@ -32,10 +32,25 @@ pub struct DrillStory {
     pub full_service_s: Option<f64>,
     /// Where the backups are, below the run's directory.
     pub backups: Vec<String>,
+    /// How users fared while the backup was taken.
+    pub during_backup: Option<LevelStory>,
+    /// How they fared before the first drill began.
+    pub before_backup: Option<LevelStory>,
     /// Spoilt backups that were offered.
     pub offered: u64,
     /// Those of them that were refused for the right reason.
     pub refused: u64,
+}
+
+/// How users fared for a while.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LevelStory {
+    /// Requests.
+    pub requests: u64,
+    /// Those of them without a right answer.
+    pub errors: u64,
+    /// p95 of latency; none: it lies among the failures.
+    pub p95_ms: Option<f64>,
 }
 
 pub(super) fn fold(plan: &Plan, recorded: &Recorded) -> Vec<DrillStory> {
@@ -52,6 +67,7 @@ impl DrillStory {
         let before_s = |us: i64| us as f64 / 1e6;
         let after_s = |us: u64| us as f64 / 1e6;
         // What was acknowledged after the destruction is no past that was lost.
+        let (during, before) = account.effect.unzip();
         let rpo_s = account.lost.map(|_| before_s(account.oldest_us.unwrap_or(0).max(0)));
         Self {
             title: account.title,
@@ -64,8 +80,17 @@ impl DrillStory {
             rto_s: account.answer_us.map(after_s),
             full_service_s: account.whole_us.map(after_s),
             backups: account.backups,
+            during_backup: during.map(LevelStory::of),
+            before_backup: before.map(LevelStory::of),
             offered: account.offered,
             refused: account.refused,
         }
+    }
+}
+
+impl LevelStory {
+    fn of(level: Level) -> Self {
+        let p95_ms = level.p95_us.map(|us| us as f64 / 1e3);
+        Self { requests: level.requests, errors: level.errors, p95_ms }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{
     Drills,
+    level::Level,
     loss::{Lost, Spans},
 };
 use crate::{
@@ -129,6 +130,15 @@ impl Course {
         Some(Measured { spans, missing_us, after, unexplained, seen_gone, answer_us, whole_us })
     }
 
+    /// How users fared while the backup was taken, and before any drill began. None: one of the two was not seen.
+    pub(super) fn effect(&self, all: &Drills) -> Option<(Level, Level)> {
+        let during = (self.at(&self.entering, Stage::Backup)?, self.at(&self.entered, Stage::Backup)?);
+        let began = |drill: &Self| drill.entering.values().min().copied();
+        let first = all.drills.iter().filter_map(began).min()?;
+        let before: Vec<_> = all.judged.iter().map(|(from, to)| (*from, first.min(*to))).collect();
+        Some((Level::of(&all.answers, &[during])?, Level::of(&all.answers, &before)?))
+    }
+
     pub(super) fn account(&self, all: &Drills) -> Account {
         let measured = self.measured(all);
         let measured = measured.as_ref();
@@ -147,6 +157,7 @@ impl Course {
             answer_us,
             whole_us: whole_us.max(answer_us),
             backups: self.kept.iter().map(|(at, _)| at.clone()).collect(),
+            effect: self.effect(all),
             refused: self.refused,
             offered: self.refused + self.accepted.len() as u64,
         }
@@ -188,6 +199,8 @@ pub struct Account {
     pub whole_us: Option<u64>,
     /// Where the backups are, below the run's directory.
     pub backups: Vec<String>,
+    /// How users fared while the backup was taken, and before the first drill began.
+    pub effect: Option<(Level, Level)>,
     /// Spoilt backups that were refused for the right reason.
     pub refused: u64,
     /// Spoilt backups.

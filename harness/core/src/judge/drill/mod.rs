@@ -8,6 +8,7 @@
 //! - RTO: from the beginning of the destruction to the end of the first right answer of a request that was sent when it was
 //!   over, and that reads or writes a record. Full service is back when the last request without a right answer has ended;
 //!   that a record which is lost is not found is right.
+//! - What users have of the backup itself: their latency and errors while it was taken, beside those before the first drill.
 
 use crate::{
     evidence::{Class, Event, Evidence, Operation, Request, What},
@@ -17,11 +18,12 @@ use crate::{
 };
 
 mod course;
+mod level;
 mod loss;
 mod say;
 
-pub use self::course::Account;
-use self::course::Course;
+pub use self::{course::Account, level::Level};
+use self::{course::Course, level::Answer};
 
 /// What it is called in findings.
 pub const NAME: &str = "drill";
@@ -44,6 +46,10 @@ struct Drills {
     right: Vec<(u64, u64)>,
     /// When requests without a right answer were sent and had ended, and of which record.
     wrong: Vec<(u64, u64, Box<str>)>,
+    /// Of every request that was sent: how users fared.
+    answers: Vec<Answer>,
+    /// Judged load, from when to when.
+    judged: Vec<(u64, u64)>,
 }
 
 impl Drills {
@@ -57,6 +63,8 @@ impl Drills {
             interrupted: false,
             right: vec![],
             wrong: vec![],
+            answers: vec![],
+            judged: level::judged(plan),
         }
     }
 
@@ -71,6 +79,7 @@ impl Drills {
 
     fn row(&mut self, row: &Request) {
         self.register.see(row);
+        self.answers.extend(Answer::of(row));
         match (row.class, row.operation) {
             (_, Operation::Audit) => {}
             (Class::Ok, Operation::Read | Operation::Write) => self.right.push((row.sent_us, row.done_us)),

@@ -15,6 +15,10 @@ impl Course {
         let unseen = if all.interrupted { State::Unknown } else { State::Invalid };
         let kept = self.kept.iter().map(|(_, kept)| kept).chain(&self.compared);
         let kept: String = kept.map(|kept| format!("; {kept}")).collect();
+        let effect = self
+            .effect(all)
+            .map(|(during, before)| format!("; while it was backed up: {during}; before: {before}"));
+        let effect = effect.unwrap_or_default();
         let (state, said, samples, why) = match (&self.failed, measured) {
             (Some(why), _) => (State::Missed, "not restored".to_owned(), 1, why.clone()),
             (None, _) if self.plan.step(Stage::Refuse).is_some() => self.refusals(unseen),
@@ -28,7 +32,7 @@ impl Course {
             state,
             measured: said,
             samples,
-            detail: format!("{}: {why}{kept}", self.plan.title),
+            detail: format!("{}: {why}{kept}{effect}", self.plan.title),
         }
     }
 

@@ -114,6 +114,22 @@ fn what_came_after_the_backup_is_lost_and_nothing_else() {
     );
 }
 
+/// Of the backup from 10 to 12, and of the ten seconds before it.
+#[test]
+fn what_users_have_of_the_backup_is_told_beside_what_they_had_before() {
+    let mut rows = rows(12..16);
+    rows.iter_mut()
+        .filter(|row| (10..12).contains(&(row.sent_us / 1_000_000)))
+        .for_each(|row| row.done_us += 7_000);
+    let detail = findings(&events(), &rows)[0].detail.clone();
+    let told = "while it was backed up: p95 8.0 ms, 0 of 2 requests failed; before: p95 1.0 ms, 0 of 10 requests failed";
+    assert!(detail.contains(told), "{detail}");
+    // A failure is infinitely slow.
+    rows.iter_mut().filter(|row| row.key == "k11").for_each(|row| row.class = Class::WrongStatus);
+    let detail = findings(&events(), &rows)[0].detail.clone();
+    assert!(detail.contains("p95 among the failures, 1 of 2 requests failed"), "{detail}");
+}
+
 #[test]
 fn one_write_too_many_is_told_with_its_key() {
     let all = findings(&events(), &rows(9..16));

@@ -1,0 +1,70 @@
+//! How users fared for a while.
+
+use std::fmt;
+
+use crate::{
+    evidence::{Class, Operation, Request},
+    judge::show,
+    plan::Plan,
+    stats::quantile::Ranked,
+};
+
+/// What a user waited for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Answer {
+    intended_us: u64,
+    /// None: it was not right.
+    latency_us: Option<u32>,
+}
+
+/// How users fared for a while; what failed counts as infinitely slow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Level {
+    /// Requests.
+    pub requests: u64,
+    /// Those of them without a right answer.
+    pub errors: u64,
+    /// p95 of latency; none: it lies among the failures.
+    pub p95_us: Option<u64>,
+}
+
+impl Answer {
+    /// None: it was never sent, or nobody waited for it.
+    pub(super) fn of(row: &Request) -> Option<Self> {
+        let users = row.class.was_sent() && row.operation != Operation::Audit;
+        let latency_us = u32::try_from(row.latency_us()).unwrap_or(u32::MAX);
+        users.then_some(Self {
+            intended_us: row.intended_us,
+            latency_us: (row.class == Class::Ok).then_some(latency_us),
+        })
+    }
+}
+
+impl Level {
+    /// Of the requests that were intended in any of these spans; none: there are none.
+    pub(super) fn of(answers: &[Answer], spans: &[(u64, u64)]) -> Option<Self> {
+        let within =
+            |answer: &&Answer| spans.iter().any(|(from, to)| (from..to).contains(&&answer.intended_us));
+        let latencies: Vec<Option<u32>> =
+            answers.iter().filter(within).map(|answer| answer.latency_us).collect();
+        let errors = latencies.iter().filter(|latency| latency.is_none()).count() as u64;
+        let ranked = Ranked::new(latencies.iter().flatten().copied().collect(), errors);
+        let p95 = ranked.quantile(0.95)?;
+        let p95_us = p95.is_finite().then_some(p95 as u64);
+        Some(Self { requests: ranked.count(), errors, p95_us })
+    }
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let p95 = self.p95_us.map_or_else(|| "among the failures".to_owned(), |us| show::time(us as f64));
+        write!(f, "p95 {p95}, {} of {} failed", self.errors, show::count(self.requests, "request"))
+    }
+}
+
+/// When load is judged.
+pub(super) fn judged(plan: &Plan) -> Vec<(u64, u64)> {
+    let us = |at: std::time::Duration| u64::try_from(at.as_micros()).unwrap_or(u64::MAX);
+    let judged = plan.phases.iter().filter(|phase| phase.judged);
+    judged.map(|phase| (us(phase.begins), us(phase.ends))).collect()
+}
