@@ -356,6 +356,64 @@ async fn a_backup_that_is_interrupted_or_cannot_be_made_leaves_nothing() {
     }
 }
 
+/// SIGKILL, while rows go into the new database and while files go beside the directory.
+#[tokio::test]
+async fn a_restore_that_was_killed_left_its_target_and_is_simply_run_again() {
+    let desk = Desk::new().await;
+    desk.sql("create table notes (text text); insert into notes values ('kept'); select 'done'").await;
+    let small = desk.made(LOGICAL);
+    desk.right(&format!("restore {small} --port PORT --user causal --database shop"));
+    desk.sql(
+        "create table big (id int primary key, text text);
+         insert into big select i, md5(i::text) from generate_series(1, 300000) i; select 'done'",
+    )
+    .await;
+    let tables = async || {
+        let mut psql = Command::new("psql");
+        psql.args(["-h", "127.0.0.1", "-U", "causal", "-At", "-p"])
+            .arg(desk.run.port("database", 1, "sql").to_string());
+        psql.args([
+            "-c",
+            "select string_agg(tablename, ' ' order by 1) from pg_tables where schemaname = 'public'",
+            "shop",
+        ]);
+        let output = psql.env("PGPASSWORD", &desk.password).output().unwrap();
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    };
+    let set = desk.made(LOGICAL);
+    let restore = format!("restore {set} --port PORT --user causal --database shop --replace");
+    let at_work = "select count(*)::text from pg_stat_activity where application_name = 'pg_restore'";
+    killed(&desk, &restore, async || desk.sql(at_work).await != "0").await;
+    assert_eq!(tables().await, "notes");
+    desk.right(&restore);
+    assert_eq!(tables().await, "big notes");
+    let left = "select count(*)::text from pg_database where datname like '%shop%'";
+    assert_eq!((desk.sql(left).await.as_str(), desk.sql(at_work).await.as_str()), ("1", "0"));
+
+    let set = desk.made(&format!("backup point-in-time --into @sets {STREAM}"));
+    let (restore, beside) =
+        (format!("restore {set} --directory @data"), desk.path("data.gauntlet-restoring/base"));
+    killed(&desk, &restore, async || Path::new(&beside).exists()).await;
+    assert!(!Path::new(&desk.path("data")).exists());
+    desk.right(&restore);
+    assert!(Path::new(&desk.path("data/PG_VERSION")).exists());
+    assert!(!Path::new(&desk.path("data.gauntlet-restoring")).exists());
+}
+
+/// Kills a command as soon as it is seen at work.
+async fn killed(desk: &Desk, words: &str, at_work: impl AsyncFn() -> bool) {
+    let mut process =
+        Process(desk.command(words).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+    let end = Instant::now() + Duration::from_secs(60);
+    while !at_work().await {
+        assert!(Instant::now() < end, "never seen at work: {words}");
+        assert!(process.0.try_wait().unwrap().is_none(), "ended before it was seen at work: {words}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    process.signal(Signal::KILL);
+    assert_eq!(process.0.wait().unwrap().code(), None, "it was to be killed: {words}");
+}
+
 #[test]
 fn configuration_is_sealed_or_refused_and_old_sets_go() {
     let dir = tempfile::tempdir().unwrap();
