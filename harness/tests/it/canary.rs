@@ -105,7 +105,10 @@ fn is_rolled_back_within([canary, each]: [&str; 2], defect: &str, harm: &str, by
         "{missed:?}: {}",
         ended.text
     );
-    assert!(stage.findings("met").contains(&"rollout is taken back".to_owned()), "{}", ended.text);
+    let met = stage.findings("met");
+    for what in ["rollout is taken back", "users fare as before it"] {
+        assert!(met.contains(&what.to_owned()), "{what}: {}", ended.text);
+    }
     stage.assert_nothing_left();
 }
 

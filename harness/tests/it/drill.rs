@@ -52,9 +52,15 @@ drills:
     within: 19s
     lose: 200
 may-lose: [database, cache, service, ingress]
+# While the log is kept, and while the dump is restored.
+faults:
+  - { kill: service, at: drill + 29s }
+  - { pause: service, at: drill + 44s, for: 3s }
+tolerates: { service: 1 of 3 }
 objectives:
   - rto < 20s
   - errors < 2% in baseline
+checks: [right-answers]
 ";
 
 #[test]
@@ -67,6 +73,8 @@ fn what_is_destroyed_is_restored_and_nothing_else_is_lost() {
         ("drill restores all that came before the destruction", 1),
         ("drill restores all but the newest writes", 2),
         ("rto < 20s", 6),
+        ("fault took effect and is gone", 2),
+        ("right-answers", 1),
     ] {
         assert_eq!(met(&stage, what), times, "{what}: {}", ended.text);
     }

@@ -5,7 +5,8 @@
 //!
 //! One judge, one file, one line in [`JUDGES`]. They share what is private here: `course` (real times of faults),
 //! `progress` (how far a step came), `settings` (what was read back), `machines` (what carried the system), `coverage` (was
-//! every replica watched), `register` (records written and found), `bound` (from an objective to its finding) and `show`
+//! every replica watched), `register` (records written and found), `level` (how users fared for
+//! a while), `bound` (from an objective to its finding) and `show`
 //! (quantities in words).
 
 use serde::{Deserialize, Serialize};
@@ -25,6 +26,7 @@ mod coverage;
 pub mod drill;
 pub mod gate;
 mod generator;
+mod level;
 mod machines;
 mod metric;
 mod no_duplicate;

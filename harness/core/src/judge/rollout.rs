@@ -1,5 +1,6 @@
 //! `rollout`: whether every rollout completes in its time. That is asked of the component, not of the harness: one that
-//! does not come up is missed, and only one that never began, or could not be told of, is no evidence.
+//! does not come up is missed, and only one that never began, or could not be told of, is no evidence. Where it is taken back, users
+//! must fare as they did before it: their errors are judged, their latency is told.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -9,6 +10,7 @@ use crate::{
         Finding, Judge, JudgeKind, State,
         canary::Decision,
         course::{Course, RolloutCourse},
+        level::{self, Answer, Level},
         progress::Progress,
         show,
     },
@@ -26,6 +28,11 @@ pub(super) const KIND: JudgeKind = JudgeKind {
 
 const WHAT: &str = "rollout completes";
 const BACK: &str = "rollout is taken back";
+const LEVEL: &str = "users fare as before it";
+/// Fewer requests say nothing of how users fare.
+const LEAST: u64 = 100;
+/// So many errors more are harm, where nobody said another number.
+const HARM: f64 = 0.005;
 
 struct Rollouts {
     plans: Vec<RolloutPlan>,
@@ -36,6 +43,9 @@ struct Rollouts {
     /// When a gate did not let it go on, by the run's clock.
     stopped: BTreeMap<StepId, u64>,
     interrupted: bool,
+    answers: Vec<Answer>,
+    /// Judged load, from when to when.
+    judged: Vec<(u64, u64)>,
 }
 
 impl Rollouts {
@@ -48,6 +58,8 @@ impl Rollouts {
             failed: BTreeMap::new(),
             stopped: BTreeMap::new(),
             interrupted: false,
+            answers: vec![],
+            judged: level::judged(plan),
         }
     }
 
@@ -142,25 +154,68 @@ impl Rollouts {
     }
 }
 
+impl Rollouts {
+    /// How users fare when it was taken back, beside how they fared before; none: it was not.
+    fn as_before(&self, plan: &RolloutPlan, course: &RolloutCourse) -> Option<Finding> {
+        let was_taken_back = |id: &StepId| self.stopped.contains_key(id) || self.failed.contains_key(id);
+        if !course.steps.iter().any(was_taken_back) {
+            return None;
+        }
+        let within = |from: u64, upto: u64| {
+            let spans: Vec<_> =
+                self.judged.iter().map(|(begins, ends)| (from.max(*begins), upto.min(*ends))).collect();
+            Level::of(&self.answers, &spans)
+        };
+        let on_load = |at: Option<u64>| at.and_then(|at| self.course.on_load_clock(at));
+        let before = on_load(course.began_us).and_then(|began| within(0, began));
+        let after = on_load(course.healed_us).and_then(|healed| within(healed, u64::MAX));
+        let harm = plan.canary.as_ref().and_then(|canary| canary.judge.errors).map_or(HARM, |of| of.harm);
+        let told =
+            |level: Option<Level>| level.map_or_else(|| "nothing".to_owned(), |level| level.to_string());
+        let detail =
+            format!("before the {}: {}; after it was taken back: {}", plan.kind, told(before), told(after));
+        let enough = |level: &Level| level.requests >= LEAST;
+        let (state, measured) = match before.filter(enough).zip(after.filter(enough)) {
+            None => (State::Unknown, "too few requests".to_owned()),
+            Some((before, after)) => {
+                let more = after.share() - before.share();
+                let state = if more > harm { State::Missed } else { State::Met };
+                (state, format!("{:+.3} % errors", more * 100.0))
+            }
+        };
+        Some(Finding {
+            judge: KIND.name.into(),
+            what: LEVEL.into(),
+            at: Some(plan.title.clone()),
+            state,
+            measured,
+            samples: after.map_or(0, |after| after.requests),
+            detail: format!("{detail}; {:.3} % more errors would be harm", harm * 100.0),
+        })
+    }
+}
+
 impl Judge for Rollouts {
     fn see(&mut self, evidence: Evidence<'_>) {
-        if let Evidence::Event(event) = evidence {
-            self.take(event);
+        match evidence {
+            Evidence::Event(event) => self.take(event),
+            Evidence::Request(row) if !self.plans.is_empty() => self.answers.extend(Answer::of(row)),
+            Evidence::Request(_) | Evidence::Metric(_) => {}
         }
     }
 
     fn findings(&self) -> Vec<Finding> {
-        self.plans
-            .iter()
-            .zip(&self.course.rollouts)
-            .map(|(plan, course)| self.finding(plan, course))
-            .collect()
+        let both = self.plans.iter().zip(&self.course.rollouts);
+        both.flat_map(|(plan, course)| {
+            std::iter::once(self.finding(plan, course)).chain(self.as_before(plan, course))
+        })
+        .collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::WHAT;
+    use super::{LEVEL, WHAT};
     use crate::{
         evidence::{Event, Side, TroubleKind, What},
         judge::{State, testing::Story},
@@ -200,6 +255,53 @@ mod tests {
         assert_eq!(finding.state, State::Missed);
         assert!(finding.detail.contains("2 of 3; it was taken back"), "{}", finding.detail);
         assert_eq!(story.verdict().outcome, Outcome::Failed);
+    }
+
+    /// Two seconds after its beginning it is given up; a second later it is taken back, or not before the end.
+    fn given_up(at_once: bool) -> Story {
+        let mut story = Story::good();
+        story.drop_events(|what| of(what) && !matches!(what, What::Entering { .. }));
+        let trouble = What::Trouble { kind: TroubleKind::Rollout, step: Some(update()), why: "why".into() };
+        let at_us = Story::ZERO_US + Story::ROLLOUT_US + 2_000_000;
+        story.events.push(Event { at_us, what: trouble });
+        for event in &mut story.events {
+            if at_once && event.what == (What::Healed { step: update() }) {
+                event.at_us = at_us + 1_000_000;
+            }
+        }
+        story.events.sort_by_key(|event| event.at_us);
+        story
+    }
+
+    #[test]
+    fn users_must_fare_as_before_when_a_rollout_is_taken_back() {
+        let mut story = given_up(true);
+        let finding = story.finding(LEVEL, Some("update proxy to v2"));
+        assert_eq!(
+            (finding.state, finding.measured.as_str()),
+            (State::Met, "+0.000 % errors"),
+            "{finding:?}"
+        );
+        let back_us = Story::ROLLOUT_US + 3_000_000;
+        story.spoil(|row| {
+            if row.intended_us >= back_us && (row.intended_us / 4_000) % 50 == 0 {
+                row.class = crate::evidence::Class::WrongStatus;
+            }
+        });
+        let finding = story.finding(LEVEL, None);
+        assert_eq!(
+            (finding.state, finding.measured.as_str()),
+            (State::Missed, "+2.000 % errors"),
+            "{finding:?}"
+        );
+        assert!(finding.detail.contains("0.500 % more errors would be harm"), "{}", finding.detail);
+    }
+
+    #[test]
+    fn how_users_fare_after_the_load_is_not_known() {
+        let finding = given_up(false).finding(LEVEL, None);
+        assert_eq!((finding.state, finding.samples), (State::Unknown, 0), "{finding:?}");
+        assert!(Story::good().findings("rollout").iter().all(|finding| finding.what != LEVEL));
     }
 
     #[test]

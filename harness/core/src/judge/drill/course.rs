@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Drills,
-    level::Level,
+    Drills, Level,
     loss::{Lost, Spans},
 };
 use crate::{

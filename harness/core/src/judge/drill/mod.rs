@@ -12,18 +12,22 @@
 
 use crate::{
     evidence::{Class, Event, Evidence, Operation, Request, What},
-    judge::{Finding, Judge, JudgeKind, register::Register},
+    judge::{
+        Finding, Judge, JudgeKind,
+        level::{self, Answer},
+        register::Register,
+    },
     kind::Stage,
     plan::{Measure, Objective, Plan},
 };
 
 mod course;
-mod level;
 mod loss;
 mod say;
 
-pub use self::{course::Account, level::Level};
-use self::{course::Course, level::Answer};
+pub use self::course::Account;
+use self::course::Course;
+pub use super::level::Level;
 
 /// What it is called in findings.
 pub const NAME: &str = "drill";

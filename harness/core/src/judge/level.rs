@@ -2,9 +2,9 @@
 
 use std::fmt;
 
+use super::show;
 use crate::{
     evidence::{Class, Operation, Request},
-    judge::show,
     plan::Plan,
     stats::quantile::Ranked,
 };
@@ -41,6 +41,11 @@ impl Answer {
 }
 
 impl Level {
+    /// The share of errors.
+    pub fn share(&self) -> f64 {
+        self.errors as f64 / self.requests.max(1) as f64
+    }
+
     /// Of the requests that were intended in any of these spans; none: there are none.
     pub(super) fn of(answers: &[Answer], spans: &[(u64, u64)]) -> Option<Self> {
         let within =
