@@ -20,9 +20,9 @@ demo: packages build ## Runs the release gate on local processes and prints the 
 test: packages nextest service defects ## Formatting, lints, all tests, documentation
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
-	cargo clippy -p causal-service --features defects --all-targets -- -D warnings
+	cargo clippy --workspace --features causal-service/defects --all-targets -- -D warnings
 	cargo nextest run --workspace --no-fail-fast
-	cargo nextest run -p causal-service --features defects --no-fail-fast defects::
+	cargo nextest run --workspace --features causal-service/defects --no-fail-fast -E 'package(causal-service) & test(/defects::/)'
 	cargo test --workspace --doc --quiet
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
 
@@ -75,7 +75,7 @@ load-truth: toolchain ## Compares the generator's percentiles with the analytic 
 	cargo run --release -p gauntlet-load --example load_truth
 
 .PHONY: fuzz
-fuzz: packages build ## Fuzzes the service from its OpenAPI document with schemathesis
+fuzz: packages service ## Fuzzes the service from its OpenAPI document with schemathesis
 	SERVICE=$(SERVICE) service/tests/fuzz.sh
 
 .PHONY: evaluate-canary
