@@ -15,7 +15,7 @@ use crate::report::{
 
 pub(super) fn tables(story: &Story) -> String {
     let content: String = story.canaries.iter().map(canary).collect();
-    let about = "Both answer at the same time, and a judge that may be asked at every second compares them. Effects are the canary's less the other's, for latency the ratio; the interval holds at every look.";
+    let about = "Both answer at the same time, and a judge that may be asked at every second compares them. Effects are the canary's less the other's, for latency the ratio, of a guard the share of requests that miss it; the interval holds at every look.";
     section("Canaries", about, &content)
 }
 
@@ -65,7 +65,8 @@ fn split(step: &SplitStory) -> [String; 4] {
 }
 
 fn metric(of: &Estimate, harm: &str) -> [String; 8] {
-    let is_time = of.metric.starts_with('p') || of.metric.starts_with("guard p");
+    // Of a guard the share of requests that miss it is known, whatever it bounds.
+    let is_time = of.metric.starts_with('p');
     let value =
         |value: Option<f64>| if is_time { show::ms(value.map(|us| us / 1e3)) } else { show::share(value) };
     let effect = |effect: f64| match (is_time, effect.is_finite()) {
