@@ -1,5 +1,7 @@
 //! A session of psql that holds one snapshot, so that what is dumped and what is digested beside it are of the same moment.
 
+use std::collections::BTreeMap;
+
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream, Lines, duplex};
 
 use crate::{
@@ -60,6 +62,17 @@ impl Snapshot {
         let tables = content::listed(lines.iter().map(String::as_str))?;
         let lines = self.ask(&statements::digests(&tables, ranges)).await?;
         content::parse(lines.iter().map(String::as_str))
+    }
+
+    /// Every row, by table.
+    pub(crate) async fn rows(&mut self) -> Result<BTreeMap<String, Vec<String>>, Error> {
+        let lines = self.ask(&statements::catalogue()).await?;
+        let mut rows = BTreeMap::new();
+        for table in content::listed(lines.iter().map(String::as_str))? {
+            let all = self.ask(&statements::all_rows(&table)).await?;
+            rows.insert(format!("{}.{}", table.schema, table.name), all);
+        }
+        Ok(rows)
     }
 
     async fn ask(&mut self, sql: &str) -> Result<Vec<String>, Error> {

@@ -9,6 +9,7 @@
 //! Not in it: large objects, privileges, foreign tables, and tables of extensions.
 
 mod compare;
+mod kept;
 pub(crate) mod statements;
 
 use std::{collections::BTreeMap, fmt};
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     compare::{Difference, RowDifference, Side, compare, compare_rows, lost},
+    kept::{Kept, Rows},
     statements::rows,
 };
 use crate::{call::Programs, error::Error, postgres::Connection, snapshot::Snapshot};

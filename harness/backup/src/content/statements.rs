@@ -53,6 +53,11 @@ pub fn rows(table: &Listed, cut: u16, ranges: &[u16]) -> String {
     )
 }
 
+/// Every row of a table: key and digest.
+pub(crate) fn all_rows(table: &Listed) -> String {
+    format!("select json_build_array(key, digest) from ({}) rows;\n", rows_of(table, 1))
+}
+
 // `offset 0` keeps the planner from computing a digest once for each use.
 fn rows_of(table: &Listed, cut: u16) -> String {
     let row = |columns: &[String]| {

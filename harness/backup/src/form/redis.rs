@@ -85,6 +85,15 @@ impl Server {
         call
     }
 
+    /// How many keys it found in its snapshot when it started, those that had expired by then among them; none: it does not say
+    /// (Redis before 7.0).
+    pub async fn loaded(&self, programs: &dyn Programs) -> Result<Option<u64>, Error> {
+        let said = ask(programs, &self.call(["info", "persistence"]), "").await?;
+        let one = |key| field(&said, key).and_then(|number| number.parse::<u64>().ok());
+        let (live, expired) = (one("rdb_last_load_keys_loaded"), one("rdb_last_load_keys_expired"));
+        Ok(live.zip(expired).map(|(live, expired)| live + expired))
+    }
+
     async fn origin(&self, programs: &dyn Programs) -> Result<Redis, Error> {
         let said = ask(programs, &self.call(["info", "server"]), "").await?;
         let said = said + &ask(programs, &self.call(["info", "replication"]), "").await?;
@@ -186,7 +195,24 @@ pub(crate) async fn check(set: &Set, keys: &Keys, programs: &dyn Programs) -> Ve
     }
 }
 
-async fn check_snapshot(set: &Set, part: &Part, keys: &Keys, programs: &dyn Programs) -> Result<(), Refusal> {
+/// How many keys a snapshot holds; none: the set is none of a snapshot.
+pub async fn keys(set: &Set, keys: &Keys, programs: &dyn Programs) -> Result<Option<u64>, Error> {
+    match set.manifest.parts.as_slice() {
+        [part] if part.kind == PartKind::Rdb => {
+            let found = check_snapshot(set, part, keys, programs).await;
+            found.map(Some).map_err(|refusal| Error::Refused(vec![refusal]))
+        }
+        _ => Ok(None),
+    }
+}
+
+// Answers how many keys it holds.
+async fn check_snapshot(
+    set: &Set,
+    part: &Part,
+    keys: &Keys,
+    programs: &dyn Programs,
+) -> Result<u64, Refusal> {
     // It opens a file by name; a pipe of another user's could not be opened again, so the shell makes one.
     let call = Call::shell("cat | redis-check-rdb /dev/stdin", []);
     let unreadable = |why| refusal(&part.name, why);
@@ -200,10 +226,13 @@ async fn check_snapshot(set: &Set, part: &Part, keys: &Keys, programs: &dyn Prog
             .unwrap_or("no RDB file");
         return Err(unsound(&part.name, last.trim()));
     }
-    if said.contains("[info] 0 keys read") {
-        return Err(Refusal::Empty { part: part.name.clone() });
+    let number =
+        said.lines().find_map(|line| line.strip_suffix(" keys read")?.rsplit(' ').next()?.parse().ok());
+    match number {
+        Some(0) => Err(Refusal::Empty { part: part.name.clone() }),
+        Some(number) => Ok(number),
+        None => Err(unsound(&part.name, "redis-check-rdb does not say how many keys are in it")),
     }
-    Ok(())
 }
 
 fn check_files(part: &Part, reader: PartReader) -> Result<(), Refusal> {

@@ -1,7 +1,7 @@
 //! The tracks of drills: back up, wait for writes, destroy, restore. What a drill runs in a place is run by the steps of
 //! its programs; what cannot be backed up or restored is a finding about the system, and the run goes on.
 
-use std::{path::PathBuf, pin::Pin, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, pin::Pin, sync::Arc, time::Duration};
 
 use gauntlet_backup::{
     About, Error, Keys, Made, Policy, Seal, backup, extend, form::point_in_time::Reach, restore, verify,
@@ -16,7 +16,7 @@ use gauntlet_core::{
 };
 use tokio::time::{Instant, timeout_at};
 
-use self::way::Way;
+use self::{content::Looked, way::Way};
 use super::{
     enter::enter,
     faults::{chain, undo},
@@ -27,6 +27,7 @@ use super::{
 };
 use crate::artefacts::Pipes;
 
+mod content;
 mod refusals;
 mod way;
 
@@ -54,20 +55,20 @@ pub(super) async fn track(drill: DrillPlan, zero: Instant, world: World, kit: Ar
         return;
     }
     let mut running = Running::new(&drill, &world, &kit);
+    let ends = zero + drill.ends();
     let ended = tokio::select! {
-        ended = timeout_at(zero + drill.ends(), running.all()) => ended,
+        ended = timeout_at(ends, running.all()) => ended,
         () = stop.heard() => return,
     };
-    let why = match ended {
-        Ok(Ok(())) => None,
-        Ok(Err(why)) => Some(why),
-        Err(_) => Some(format!("not done within {:?}", drill.within)),
-    };
-    if let Some(why) = why {
-        let step = running.now.clone();
-        world.say(What::Trouble { kind: TroubleKind::Drill, step, why });
-    }
+    let restored = running.tell(ended);
     running.close().await;
+    if restored {
+        let ended = tokio::select! {
+            ended = timeout_at(ends, running.compare()) => ended,
+            () = stop.heard() => return,
+        };
+        running.tell(ended);
+    }
 }
 
 /// A drill as far as it has come.
@@ -80,6 +81,10 @@ struct Running<'a> {
     /// What others are not sealed to.
     open_seal: Seal,
     sets: Vec<Backup>,
+    /// What was there before the backup.
+    looked: Vec<Looked>,
+    /// Who runs the programs of each step, and counts them.
+    programs: BTreeMap<StepId, TargetPrograms>,
     /// Steps that are in force, oldest first.
     open: Vec<StepId>,
     /// The step that it is in.
@@ -115,7 +120,19 @@ impl<'a> Running<'a> {
     fn new(drill: &'a DrillPlan, world: &'a World, kit: &'a Kit) -> Self {
         let (sets, open, printed) = (vec![], vec![], Said::default());
         let (lock, open_seal) = (Keys::generate(), Seal::none());
-        Self { drill, world, kit, lock, open_seal, sets, open, now: None, printed }
+        let (looked, programs) = (vec![], BTreeMap::new());
+        Self { drill, world, kit, lock, open_seal, sets, looked, programs, open, now: None, printed }
+    }
+
+    /// Whether it is done; why not is told.
+    fn tell(&self, ended: Result<Result<(), String>, tokio::time::error::Elapsed>) -> bool {
+        let why = match ended {
+            Ok(Ok(())) => return true,
+            Ok(Err(why)) => why,
+            Err(_) => format!("not done within {:?}", self.drill.within),
+        };
+        self.world.say(What::Trouble { kind: TroubleKind::Drill, step: self.now.clone(), why });
+        false
     }
 
     async fn all(&mut self) -> Result<(), String> {
@@ -124,9 +141,15 @@ impl<'a> Running<'a> {
             self.now = Some(step.id.clone());
             match stage {
                 Stage::Hold | Stage::Stop | Stage::Destroy => self.enter(step).await?,
-                Stage::Backup => self.asking(step, |me| Box::pin(me.back_up(step))).await?,
+                Stage::Backup => {
+                    self.look(step).await?;
+                    self.asking(step, |me| Box::pin(me.back_up(step))).await?;
+                }
                 Stage::Refuse => self.asking(step, |me| Box::pin(me.refuse(step))).await?,
-                Stage::Write => self.asking(step, |me| Box::pin(me.writes())).await?,
+                Stage::Write => {
+                    self.asking(step, |me| Box::pin(me.writes())).await?;
+                    self.look_again(step).await?;
+                }
                 Stage::Extend => self.asking(step, |me| Box::pin(me.extend(step))).await?,
                 Stage::Restore => self.asking(step, |me| Box::pin(me.restore(step))).await?,
             }
@@ -252,10 +275,11 @@ impl<'a> Running<'a> {
         About { system: &self.kit.system, seal: if way.sealed() { &self.lock.0 } else { &self.open_seal } }
     }
 
-    fn programs(&self, step: &Step) -> TargetPrograms {
+    fn programs(&mut self, step: &Step) -> TargetPrograms {
         let first = self.drill.takes.first().map(|taken| taken.at.clone());
         let at = first.unwrap_or_else(|| Place::of(gauntlet_core::act::Unit::Ground));
-        TargetPrograms::new(self.world, &self.kit.pipes, at, &step.id)
+        let new = || TargetPrograms::new(self.world, &self.kit.pipes, at, &step.id);
+        self.programs.entry(step.id.clone()).or_insert_with(new).clone()
     }
 
     fn policy(&self) -> Policy {
