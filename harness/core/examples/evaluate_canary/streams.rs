@@ -57,12 +57,15 @@ pub(crate) struct Kind {
     pub(crate) both: bool,
     /// Whether the judge is told which replica of stable answered; each has 100 requests a second.
     pub(crate) known: bool,
+    /// Whether a fresh replica is compared with, as scenarios do: those of the baseline phase answer none of its requests.
+    pub(crate) fresh: bool,
     pub(crate) baseline_seconds: u64,
 }
 
 pub(crate) const CANARY: f64 = 100.0;
 pub(crate) const SECONDS: u64 = 1_800;
 pub(crate) const ERRORS: f64 = 0.005;
+const FRESH: &str = "baseline-1";
 const REPLICA: f64 = 100.0;
 const MEDIAN_US: f64 = 20_000.0;
 const SIGMA: f64 = 0.5;
@@ -155,11 +158,15 @@ impl<'a> Stream<'a> {
         let split = kind.known || matches!(kind.noise, Noise::Replicas(_));
         let replicas = if split { (kind.against / REPLICA) as usize } else { 1 };
         let stable = (0..replicas).map(|_| (Arm::Stable, kind.against / replicas as f64));
-        let arms = std::iter::once((Arm::Canary, CANARY)).chain(stable);
+        let fresh = kind.fresh.then_some((Arm::Stable, CANARY));
+        let arms = std::iter::once((Arm::Canary, CANARY)).chain(stable).chain(fresh);
         let mut sides: Vec<Side> =
             arms.map(|(arm, rate)| Side::new(arm, rate, kind.noise, &mut draws)).collect();
         if kind.known {
             sides.iter_mut().enumerate().for_each(|(at, side)| side.replica = format!("stable-{at}"));
+        }
+        if let (true, Some(side)) = (kind.fresh, sides.last_mut()) {
+            side.replica = FRESH.to_owned();
         }
         let (phi, errors, latency) = match kind.noise {
             Noise::Shared(phi) => (phi, ERROR_DEVIATION, LATENCY_DEVIATION),
@@ -192,7 +199,12 @@ impl<'a> Stream<'a> {
         let draws = &mut self.draws;
         // In a baseline phase of stable alone the canary's requests are stable's as well.
         let more = if alone { 1.0 + CANARY / self.kind.against } else { 1.0 };
-        let arms = self.sides.iter_mut().filter(|side| !alone || side.arm == Arm::Stable);
+        let fresh = self.kind.fresh;
+        let answers = |side: &&mut Side| match side.arm {
+            Arm::Canary => !alone,
+            Arm::Stable => !fresh || alone == (side.replica != FRESH),
+        };
+        let arms = self.sides.iter_mut().filter(answers);
         let second = |side: &mut Side| {
             let wrong = if side.arm == Arm::Canary { wrong } else { Wrong::Nothing };
             let rate = side.rate * more;

@@ -37,7 +37,9 @@ pub fn print(plan: &Plan) -> String {
     plan.faults.iter().for_each(|planned| fault(&mut out, planned));
     if !plan.rollouts.is_empty() {
         out.title("rollouts, kept until the end");
-        plan.rollouts.iter().for_each(|planned| rollout(&mut out, planned));
+        let judged =
+            plan.phases.iter().find(|phase| phase.judged).map_or(Duration::ZERO, |phase| phase.begins);
+        plan.rollouts.iter().for_each(|planned| rollout(&mut out, planned, judged));
     }
     drills(&mut out, plan);
     connections(&mut out, plan);
@@ -135,11 +137,21 @@ fn fault(out: &mut Lines, fault: &FaultPlan) {
     }
 }
 
-fn rollout(out: &mut Lines, rollout: &RolloutPlan) {
+/// What a judge has not seen in the judged load before a canary it takes for the canary's: usual trouble comes in minutes.
+const LEARNS: Duration = Duration::from_secs(300);
+
+/// `begins` is when judged load begins, from which a canary's judge learns.
+fn rollout(out: &mut Lines, rollout: &RolloutPlan, begins: Duration) {
     let within = show(rollout.allowed);
     out.line(1, format!("{:>8}  {}, within {within}", show(rollout.begins), rollout.title));
     if let Some(canary) = &rollout.canary {
         judged(out, canary);
+        let learns = rollout.begins.saturating_sub(begins);
+        if learns < LEARNS {
+            let what = "learns from {} of judged load: what troubles every version and comes less often may look like the new one's";
+            let what = what.replace("{}", &show(learns));
+            out.line(6, format!("{what}; for a release give it {} or more", show(LEARNS)));
+        }
     }
     for step in &rollout.track.steps {
         step.effect.iter().for_each(|proof| out.line(6, format!("completed when: {proof}")));
