@@ -14,6 +14,7 @@ use crate::report::console::Style;
 
 mod backup;
 mod cluster;
+mod compare;
 mod deploy;
 mod diagnose;
 mod doctor;
@@ -62,6 +63,7 @@ enum Command {
     Backup(backup::Args),
     Verify(verify::Args),
     Restore(restore::Args),
+    Compare(compare::Args),
 }
 
 /// Runs the command line. What a process is told behind its name by the harness itself is no command.
@@ -98,6 +100,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Backup(args) => args.run(),
         Command::Verify(args) => args.run(),
         Command::Restore(args) => args.run(),
+        Command::Compare(args) => args.run(),
     };
     ExitCode::from(outcome.exit_code())
 }

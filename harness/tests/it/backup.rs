@@ -191,6 +191,14 @@ async fn a_database_goes_into_a_sealed_set_and_comes_back_under_another_name() {
 
     let to = format!("restore {set} --identity @backup.key --port PORT --user causal --database again");
     desk.right(&to);
+    let compare = "compare --port PORT --user causal --database postgres --with again";
+    let told = desk.right(compare);
+    assert!(told.contains("again holds what postgres does: 1 tables with 1 rows"), "{told}");
+    desk.sql("insert into notes values ('later'); select 'done'").await;
+    let (code, told) = desk.gauntlet(compare);
+    assert!(code == 1 && told.contains("public.notes (later): missing"), "{told}");
+    let (code, told) = desk.gauntlet(&compare.replace("again", "nowhere"));
+    assert!(code == 4 && told.contains("does not exist"), "{told}");
     let (code, told) = desk.gauntlet(&to);
     assert!(code == 2 && told.contains("not empty (public.notes)"), "{told}");
     desk.right(&format!("{to} --replace"));

@@ -18,9 +18,9 @@ use serde_json::Value;
 
 use crate::stage::root;
 
-const COMMANDS: [&str; 18] = [
+const COMMANDS: [&str; 19] = [
     "run", "gate", "drill", "plan", "replay", "list", "schema", "doctor", "status", "heal", "cluster",
-    "images", "deploy", "undeploy", "diagnose", "backup", "verify", "restore",
+    "images", "deploy", "undeploy", "diagnose", "backup", "verify", "restore", "compare",
 ];
 /// Commands of commands.
 const BENEATH: [(&str, &str); 13] = [
