@@ -122,9 +122,11 @@ impl Course {
                 };
                 let took = measured.took(answer);
                 let whole = measured.took(measured.whole_us.unwrap_or(answer).max(answer));
+                let restored = measured.took(measured.spans.restored_us);
                 let detail = format!(
-                    "first right answer on a record after {}, full service after {}",
+                    "first right answer on a record after {}, all restored and running after {}, full service after {}",
                     span(took),
+                    span(restored),
                     span(whole)
                 );
                 (took, span(took), detail)
