@@ -1,6 +1,6 @@
 //! How users fared for a while.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt, ops::Range};
 
 use super::show;
 use crate::{
@@ -66,6 +66,20 @@ impl fmt::Display for Level {
         write!(f, "p95 {p95}, {} of {} failed", self.errors, show::count(self.requests, "request"))
     }
 }
+
+/// When the last of these seconds was over in which a quantile of right answers lay above a bound; none: there is none.
+pub(super) fn last_above(answers: &[Answer], span: Range<u64>, quantile: f64, bound_us: f64) -> Option<u64> {
+    let mut seconds = BTreeMap::<u64, Vec<u32>>::new();
+    for answer in answers.iter().filter(|answer| span.contains(&answer.intended_us)) {
+        seconds.entry(answer.intended_us / SECOND_US).or_default().extend(answer.latency_us);
+    }
+    let above =
+        |latencies: Vec<u32>| Ranked::new(latencies, 0).quantile(quantile).is_some_and(|at| at > bound_us);
+    let last = seconds.into_iter().rev().find_map(|(second, latencies)| above(latencies).then_some(second));
+    last.map(|second| (second + 1) * SECOND_US)
+}
+
+const SECOND_US: u64 = 1_000_000;
 
 /// When load is judged.
 pub(super) fn judged(plan: &Plan) -> Vec<(u64, u64)> {

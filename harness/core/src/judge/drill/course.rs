@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     evidence::{TroubleKind, What},
+    judge::level,
     kind::{Loses, Stage},
     name::Name,
     plan::DrillPlan,
@@ -124,7 +125,10 @@ impl Course {
         let own = spans.destroyed_us..next.unwrap_or(u64::MAX);
         let failures =
             all.wrong.iter().filter(|(sent, _, key)| own.contains(sent) && !lost.keys.contains(&**key));
-        let whole_us = failures.map(|(_, done, _)| *done).max();
+        let failed = failures.map(|(_, done, _)| *done).max();
+        let slow =
+            |(quantile, bound): &(f64, f64)| level::last_above(&all.answers, own.clone(), *quantile, *bound);
+        let whole_us = failed.max(all.levels.iter().filter_map(slow).max());
         let Lost { unexplained, seen_gone, missing_us, .. } = lost;
         Some(Measured { spans, missing_us, after, unexplained, seen_gone, answer_us, whole_us })
     }

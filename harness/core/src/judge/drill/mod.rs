@@ -6,8 +6,8 @@
 //! - RPO: from the acknowledgement of the oldest write that is missing to the destruction; their number, and how old the newest
 //!   of them was, are told besides.
 //! - RTO: from the beginning of the destruction to the end of the first right answer of a request that was sent when it was
-//!   over, and that reads or writes a record. Full service is back when the last request without a right answer has ended;
-//!   that a record which is lost is not found is right.
+//!   over, and that reads or writes a record. Full service is back when the last request without a right answer has ended
+//!   (that a record which is lost is not found is right), and the last second is over that an objective of latency would miss.
 //! - What users have of the backup itself: their latency and errors while it was taken, beside those before the first drill.
 
 use crate::{
@@ -52,6 +52,8 @@ struct Drills {
     wrong: Vec<(u64, u64, Box<str>)>,
     /// Of every request that was sent: how users fared.
     answers: Vec<Answer>,
+    /// What latency is full service: quantile and bound.
+    levels: Vec<(f64, f64)>,
     /// Judged load, from when to when.
     judged: Vec<(u64, u64)>,
 }
@@ -68,6 +70,7 @@ impl Drills {
             right: vec![],
             wrong: vec![],
             answers: vec![],
+            levels: plan.objectives.iter().filter_map(level_of).collect(),
             judged: level::judged(plan),
         }
     }
@@ -91,6 +94,13 @@ impl Drills {
             _ if row.class.was_sent() => self.wrong.push((row.sent_us, row.done_us, row.key.as_str().into())),
             _ => {}
         }
+    }
+}
+
+fn level_of(objective: &Objective) -> Option<(f64, f64)> {
+    match objective.measure {
+        Measure::Latency { quantile, behaviour: None } => Some((quantile, objective.bound)),
+        _ => None,
     }
 }
 

@@ -131,6 +131,22 @@ fn what_users_have_of_the_backup_is_told_beside_what_they_had_before() {
 }
 
 #[test]
+fn full_service_is_not_back_while_an_objective_of_latency_would_be_missed() {
+    let plan = of("logical: store", "rto < 20s, p95 < 200ms in drill");
+    let slow = |second: u64| {
+        let mut rows = rows(12..16);
+        rows.iter_mut()
+            .filter(|row| row.sent_us == second * 1_000_000)
+            .for_each(|row| row.done_us += 300_000);
+        let all = findings_of(&plan, &events_of(&plan), &rows);
+        all.into_iter().find(|finding| finding.what == "rto < 20s").unwrap().detail
+    };
+    // The destruction begins in second 16.
+    assert!(slow(23).contains("full service after 8.00 s"), "{}", slow(23));
+    assert!(slow(9).contains("full service after 5.00 s"), "{}", slow(9));
+}
+
+#[test]
 fn one_write_too_many_is_told_with_its_key() {
     let all = findings(&events(), &rows(9..16));
     assert_eq!(all[0].state, State::Missed);
