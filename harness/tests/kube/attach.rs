@@ -92,7 +92,7 @@ fn second(dir: &Path) -> std::path::PathBuf {
 
 #[test]
 #[ignore = "needs a cluster: make test-kube"]
-fn a_way_to_another_deployment_is_told_with_both_names_and_the_mend_works() {
+fn a_run_names_what_it_stands_on_and_a_way_to_another_deployment_is_told_with_its_mend() {
     let dir = tempfile::tempdir_in("/var/tmp").unwrap();
     let other = second(dir.path());
     let _one = Deployed::new("causal", &reference());
@@ -108,13 +108,12 @@ fn a_way_to_another_deployment_is_told_with_both_names_and_the_mend_works() {
     let stage = Stage::new();
     let ended = stage.run(&on(&other), &attached("causal-2", &["--endpoint", "127.0.0.1:30081"]));
     assert_eq!(ended.code, 0, "{}", ended.text);
+    names_images_nodes_and_versions();
     assert_eq!(left(), Vec::<String>::new());
 }
 
-#[test]
-#[ignore = "needs a cluster: make test-kube"]
-fn a_run_names_images_nodes_and_versions() {
-    let _system = Deployed::new("causal", &reference());
+/// A run on `causal`, which is deployed.
+fn names_images_nodes_and_versions() {
     let stage = Stage::new();
     let ended = stage.run(&on(&reference()), &attached("causal", &[]));
     assert_eq!(ended.code, 0, "{}", ended.text);
