@@ -1,19 +1,16 @@
 //! `kill -9` of the harness at every stage of a run: its watchdog heals. Within two leases and 15 s nothing is left.
-//! `GAUNTLET_SIGKILLS=28` kills twenty-eight times, spread over the stages. Two runs go on at once.
+//! `GAUNTLET_SIGKILLS=28` kills twenty-eight times, spread over the stages. Three runs go on at once.
 
 use std::{
     fs,
     net::TcpListener,
     path::{Path, PathBuf},
-    sync::{
-        Mutex,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::Mutex,
     thread,
     time::{Duration, Instant},
 };
 
-use crate::stage::Stage;
+use crate::stage::{Stage, in_lanes};
 
 const SHORT: &str = "
 hypothesis: nothing of a killed run is left
@@ -123,19 +120,8 @@ fn kills() -> usize {
 
 #[test]
 fn after_sigkill_at_any_stage_nothing_is_left() {
-    let (next, states) = (AtomicUsize::new(0), Mutex::new(vec![]));
-    let lane = || {
-        loop {
-            let number = next.fetch_add(1, Ordering::Relaxed);
-            if number >= kills() {
-                return;
-            }
-            kill(number, &states);
-        }
-    };
-    thread::scope(|scope| {
-        (0..LANES).for_each(|_| drop(scope.spawn(lane)));
-    });
+    let states = Mutex::new(vec![]);
+    in_lanes(0..LANES, 0..kills(), |_, number| kill(number, &states));
 }
 
 fn kill(number: usize, states: &Mutex<Vec<PathBuf>>) {

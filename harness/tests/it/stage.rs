@@ -4,6 +4,8 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::Mutex,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -25,6 +27,25 @@ pub(crate) fn files_below(dir: PathBuf) -> Vec<PathBuf> {
         }
     }
     found
+}
+
+/// Does work for each of these, in as many lanes at once.
+pub(crate) fn in_lanes<L: Send, T: Send>(
+    lanes: impl IntoIterator<Item = L>,
+    all: impl IntoIterator<Item = T, IntoIter: Send>,
+    work: impl Fn(&L, T) + Sync,
+) {
+    let (left, work) = (Mutex::new(all.into_iter()), &work);
+    let next = &|| left.lock().unwrap().next();
+    thread::scope(|scope| {
+        for lane in lanes {
+            scope.spawn(move || {
+                while let Some(one) = next() {
+                    work(&lane, one);
+                }
+            });
+        }
+    });
 }
 
 /// How a command ended.

@@ -3,8 +3,6 @@
 
 use std::{
     fs,
-    sync::Mutex,
-    thread,
     time::{Duration, Instant},
 };
 
@@ -17,7 +15,7 @@ use crate::{
         until_nothing_is_left_of,
     },
     own::{Own, PORTS},
-    stage::{Stage, root},
+    stage::{Stage, in_lanes, root},
 };
 
 const PAUSED: &str = "
@@ -175,24 +173,15 @@ fn after_sigkill_in_set_up_in_a_fault_in_a_drill_or_in_a_rollout_the_janitor_lea
         (CHANGES, "\"entered\",\"step\":\"scale-in-1/1\""),
         (CHANGES, "\"applied\",\"step\":\"update-1/1\""),
     ];
-    let left = Mutex::new(moments.into_iter());
-    let next = &|| left.lock().unwrap().next();
     // Each port has one system at a time.
-    thread::scope(|scope| {
-        for port in PORTS {
-            scope.spawn(move || {
-                while let Some((scenario, at)) = next() {
-                    let own = Own::new(port, &[], "");
-                    let stage = Stage::new();
-                    let mut run =
-                        stage.start(&scenario.replace("SYSTEM", own.system().to_str().unwrap()), &here());
-                    stage.await_event(at);
-                    run.kill().unwrap();
-                    run.wait().unwrap();
-                    is_healed(&stage, at);
-                }
-            });
-        }
+    in_lanes(PORTS, moments, |port, (scenario, at)| {
+        let own = Own::new(*port, &[], "");
+        let stage = Stage::new();
+        let mut run = stage.start(&scenario.replace("SYSTEM", own.system().to_str().unwrap()), &here());
+        stage.await_event(at);
+        run.kill().unwrap();
+        run.wait().unwrap();
+        is_healed(&stage, at);
     });
     // By a way that shares nothing with the harness: every object of the cluster, every process of its nodes.
     until_empty(Duration::from_secs(30), || differs(&before));
