@@ -6,7 +6,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream, Lines, 
 
 use crate::{
     call::Programs,
-    content::{self, Content, statements},
+    content::{self, Content, Listed, statements},
     error::Error,
     postgres::Connection,
 };
@@ -58,21 +58,24 @@ impl Snapshot {
 
     /// Everything that the database holds.
     pub(crate) async fn content(&mut self, ranges: u16) -> Result<Content, Error> {
-        let lines = self.ask(&statements::catalogue()).await?;
-        let tables = content::listed(lines.iter().map(String::as_str))?;
+        let tables = self.tables().await?;
         let lines = self.ask(&statements::digests(&tables, ranges)).await?;
         content::parse(lines.iter().map(String::as_str))
     }
 
     /// Every row, by table.
     pub(crate) async fn rows(&mut self) -> Result<BTreeMap<String, Vec<String>>, Error> {
-        let lines = self.ask(&statements::catalogue()).await?;
         let mut rows = BTreeMap::new();
-        for table in content::listed(lines.iter().map(String::as_str))? {
+        for table in self.tables().await? {
             let all = self.ask(&statements::all_rows(&table)).await?;
             rows.insert(format!("{}.{}", table.schema, table.name), all);
         }
         Ok(rows)
+    }
+
+    async fn tables(&mut self) -> Result<Vec<Listed>, Error> {
+        let lines = self.ask(&statements::catalogue()).await?;
+        content::listed(lines.iter().map(String::as_str))
     }
 
     async fn ask(&mut self, sql: &str) -> Result<Vec<String>, Error> {

@@ -53,9 +53,12 @@ impl Rows {
         Ok(kept)
     }
 
+    fn of(&self, table: &str) -> &[String] {
+        self.0.get(table).map(Vec::as_slice).unwrap_or_default()
+    }
+
     fn lost_in(&self, table: &str, other: &Self) -> Result<Vec<RowDifference>, Error> {
-        let of = |rows: &Self| rows.0.get(table).cloned().unwrap_or_default();
-        let all = compare_rows(table, &of(self), &of(other))?;
+        let all = compare_rows(table, self.of(table), other.of(table))?;
         Ok(all.into_iter().filter(|row| row.missing > 0).collect())
     }
 }

@@ -66,8 +66,8 @@ impl DrillStory {
     fn of(account: Account) -> Self {
         let before_s = |us: i64| us as f64 / 1e6;
         let after_s = |us: u64| us as f64 / 1e6;
-        // What was acknowledged after the destruction is no past that was lost.
         let (during, before) = account.effect.unzip();
+        // What was acknowledged after the destruction is no past that was lost.
         let rpo_s = account.lost.map(|_| before_s(account.oldest_us.unwrap_or(0).max(0)));
         Self {
             title: account.title,
