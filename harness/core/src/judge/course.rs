@@ -162,6 +162,11 @@ impl Course {
         self.phases.iter().enumerate().find(|(_, phase)| phase.name == *name)
     }
 
+    /// When load is judged.
+    pub(super) fn judged(&self) -> impl Iterator<Item = Stretch> {
+        self.phases.iter().filter(|phase| phase.judged).map(|phase| phase.span)
+    }
+
     /// From the beginning of the first of these phases to the end of the last.
     pub(super) fn over(&self, phases: &[Name]) -> Option<Stretch> {
         let spans =

@@ -5,7 +5,6 @@ use std::{collections::BTreeMap, fmt, ops::Range};
 use super::show;
 use crate::{
     evidence::{Class, Operation, Request},
-    plan::Plan,
     stats::quantile::Ranked,
 };
 
@@ -80,10 +79,3 @@ pub(super) fn last_above(answers: &[Answer], span: Range<u64>, quantile: f64, bo
 }
 
 const SECOND_US: u64 = 1_000_000;
-
-/// When load is judged.
-pub(super) fn judged(plan: &Plan) -> Vec<(u64, u64)> {
-    let us = |at: std::time::Duration| u64::try_from(at.as_micros()).unwrap_or(u64::MAX);
-    let judged = plan.phases.iter().filter(|phase| phase.judged);
-    judged.map(|phase| (us(phase.begins), us(phase.ends))).collect()
-}

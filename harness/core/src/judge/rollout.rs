@@ -10,7 +10,7 @@ use crate::{
         Finding, Judge, JudgeKind, State,
         canary::Decision,
         course::{Course, RolloutCourse},
-        level::{self, Answer, Level},
+        level::{Answer, Level},
         progress::Progress,
         show,
     },
@@ -44,8 +44,6 @@ struct Rollouts {
     stopped: BTreeMap<StepId, u64>,
     interrupted: bool,
     answers: Vec<Answer>,
-    /// Judged load, from when to when.
-    judged: Vec<(u64, u64)>,
 }
 
 impl Rollouts {
@@ -59,7 +57,6 @@ impl Rollouts {
             stopped: BTreeMap::new(),
             interrupted: false,
             answers: vec![],
-            judged: level::judged(plan),
         }
     }
 
@@ -163,7 +160,7 @@ impl Rollouts {
         }
         let within = |from: u64, upto: u64| {
             let spans: Vec<_> =
-                self.judged.iter().map(|(begins, ends)| (from.max(*begins), upto.min(*ends))).collect();
+                self.course.judged().map(|(begins, ends)| (from.max(begins), upto.min(ends))).collect();
             Level::of(&self.answers, &spans)
         };
         let on_load = |at: Option<u64>| at.and_then(|at| self.course.on_load_clock(at));

@@ -12,11 +12,7 @@
 
 use crate::{
     evidence::{Class, Event, Evidence, Operation, Request, What},
-    judge::{
-        Finding, Judge, JudgeKind,
-        level::{self, Answer},
-        register::Register,
-    },
+    judge::{self, Finding, Judge, JudgeKind, level::Answer, register::Register},
     kind::Stage,
     plan::{Measure, Objective, Plan},
 };
@@ -71,7 +67,7 @@ impl Drills {
             wrong: vec![],
             answers: vec![],
             levels: plan.objectives.iter().filter_map(level_of).collect(),
-            judged: level::judged(plan),
+            judged: judge::course::Course::new(plan).judged().collect(),
         }
     }
 
