@@ -230,8 +230,9 @@ async fn a_server_comes_back_as_it_was_at_a_restore_point() {
     let mut following =
         Process(desk.command(follow).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
     desk.slot_is("true").await;
+    // Refused, unless the follower has received all that there is before it is asked for.
     let (code, told) = desk.gauntlet(&format!("backup extend {first} {STREAM}"));
-    assert!(code == 4 && told.contains("is active for PID"), "{told}");
+    assert!(code == 0 || (code == 4 && told.contains("is active for PID")), "{code}: {told}");
     following.signal(Signal::INT);
     assert_eq!(following.0.wait().unwrap().code(), Some(0), "Ctrl-C is how it ends");
 

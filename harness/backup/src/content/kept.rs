@@ -1,21 +1,28 @@
-//! Whether rows that were there are there after a restore, while a load goes on that adds others.
+//! Whether rows or keys that were there are there after a restore, while a load goes on that adds others.
 
-use std::{collections::BTreeMap, fmt};
+use std::collections::BTreeMap;
 
 use super::{RowDifference, compare_rows};
 use crate::{call::Programs, error::Error, postgres::Connection, snapshot::Snapshot};
 
-/// Every row of a database, by table: key and digest, a JSON text each. About a hundred bytes of memory a row.
+/// Every row of a database by table, or every key of Redis by its prefix: key and digest, a JSON text each. About a hundred bytes
+/// of memory a row.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Rows(pub(crate) BTreeMap<String, Vec<String>>);
+pub struct Rows {
+    pub(crate) tables: BTreeMap<String, Vec<String>>,
+    /// When keys expire, in Unix milliseconds, by prefix and key.
+    pub(crate) expires: BTreeMap<(String, String), u64>,
+    /// When it was read, by the clock that they expire by.
+    pub(crate) read: u64,
+}
 
 /// What became of rows.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Kept {
-    /// Tables that were compared.
+    /// Tables, or prefixes of keys, that were compared.
     pub tables: usize,
     /// Their rows that had to be there.
-    pub rows: u64,
+    pub rows: usize,
     /// Tables that were not.
     pub changing: Vec<String>,
     /// Rows that are not there, or not as they were.
@@ -25,14 +32,16 @@ pub struct Kept {
 impl Rows {
     /// Reads them in one snapshot; writes go on meanwhile.
     pub async fn read(connection: &Connection, programs: &dyn Programs) -> Result<Self, Error> {
-        let work = async |mut snapshot: Snapshot| snapshot.rows().await.map(Self);
+        let work = async |mut snapshot: Snapshot| {
+            snapshot.rows().await.map(|tables| Self { tables, ..Self::default() })
+        };
         Snapshot::during(connection, programs, work).await
     }
 
     /// Tables in which rows change or go while nothing is wrong: what a restore has changed in them nobody could tell.
     pub fn changing(&self, later: &Self) -> Result<Vec<String>, Error> {
         let mut changing = vec![];
-        for table in self.0.keys() {
+        for table in self.tables.keys() {
             if !self.lost_in(table, later)?.is_empty() {
                 changing.push(table.clone());
             }
@@ -43,10 +52,10 @@ impl Rows {
     /// What became of these rows after a restore, but for tables that change anyway.
     pub fn kept(&self, changing: Vec<String>, restored: &Self) -> Result<Kept, Error> {
         let mut kept = Kept { changing, ..Kept::default() };
-        for (table, rows) in &self.0 {
+        for (table, rows) in &self.tables {
             if !kept.changing.contains(table) {
                 kept.tables += 1;
-                kept.rows += rows.len() as u64;
+                kept.rows += rows.len() - self.expired(table, restored.read);
                 kept.lost.extend(self.lost_in(table, restored)?);
             }
         }
@@ -54,26 +63,21 @@ impl Rows {
     }
 
     fn of(&self, table: &str) -> &[String] {
-        self.0.get(table).map(Vec::as_slice).unwrap_or_default()
+        self.tables.get(table).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// How many of its keys had expired by then.
+    fn expired(&self, table: &str, by: u64) -> usize {
+        self.expires.iter().filter(|((of, _), at)| of == table && **at <= by).count()
     }
 
     fn lost_in(&self, table: &str, other: &Self) -> Result<Vec<RowDifference>, Error> {
         let all = compare_rows(table, self.of(table), other.of(table))?;
-        Ok(all.into_iter().filter(|row| row.missing > 0).collect())
-    }
-}
-
-impl fmt::Display for Kept {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} tables with {} rows", self.tables, self.rows)?;
-        if !self.changing.is_empty() {
-            write!(
-                f,
-                " (not compared, for their rows change under this load: {})",
-                self.changing.join(", ")
-            )?;
-        }
-        Ok(())
+        let expired = |row: &RowDifference| {
+            let at = self.expires.get(&(row.table.clone(), row.key.clone()));
+            at.is_some_and(|at| *at <= other.read)
+        };
+        Ok(all.into_iter().filter(|row| row.missing > 0 && !expired(row)).collect())
     }
 }
 
@@ -85,7 +89,20 @@ mod tests {
         let lines = |rows: &[(&str, &str)]| {
             rows.iter().map(|row| serde_json::to_string(row).unwrap()).collect::<Vec<_>>()
         };
-        Rows(tables.iter().map(|(name, rows)| ((*name).to_owned(), lines(rows))).collect())
+        let tables = tables.iter().map(|(name, rows)| ((*name).to_owned(), lines(rows))).collect();
+        Rows { tables, ..Rows::default() }
+    }
+
+    #[test]
+    fn a_key_that_expired_meanwhile_is_neither_lost_nor_a_sign_of_change() {
+        let mut before = rows(&[("a", &[("1", "x"), ("2", "y")])]);
+        before.expires.insert(("a".into(), "2".into()), 1000);
+        let without = |read| Rows { read, ..rows(&[("a", &[("1", "x")])]) };
+        assert_eq!(before.changing(&without(999)).unwrap(), ["a"]);
+        assert!(before.changing(&without(1000)).unwrap().is_empty());
+        assert_eq!(before.kept(vec![], &without(999)).unwrap().lost[0].key, "2");
+        let kept = before.kept(vec![], &without(1000)).unwrap();
+        assert_eq!((kept.rows, kept.lost.len()), (1, 0));
     }
 
     #[test]
@@ -109,6 +126,5 @@ mod tests {
         let changing = before.changing(&later).unwrap();
         let kept = before.kept(changing, &rows(&[("b", &[("(1)", "x")])])).unwrap();
         assert_eq!((kept.changing.clone(), kept.rows, kept.lost.len()), (vec!["a".to_owned()], 1, 0));
-        assert!(kept.to_string().contains("1 tables with 1 rows (not compared"), "{kept}");
     }
 }

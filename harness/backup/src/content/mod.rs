@@ -10,6 +10,7 @@
 
 mod compare;
 mod kept;
+mod redis;
 pub(crate) mod statements;
 
 use std::{collections::BTreeMap, fmt};

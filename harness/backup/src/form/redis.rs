@@ -74,7 +74,7 @@ pub struct DataDirectory {
 }
 
 impl Server {
-    fn call<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Call {
+    pub(crate) fn call<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Call {
         let mut call =
             Call::new("redis-cli", ["-e", "-h", &self.host, "-p", &self.port.to_string()].map(String::from));
         call.args.extend(self.user.iter().flat_map(|user| ["--user".to_owned(), user.clone()]));

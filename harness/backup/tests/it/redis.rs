@@ -8,6 +8,7 @@ use std::sync::{
 use gauntlet_backup::{
     About, LocalPrograms, Seal, Source, Target, backup,
     call::{Call, Ended, Input, Later, Output, Programs},
+    content::Rows,
     form::{
         place::Directory,
         redis::{DataDirectory, Way},
@@ -161,4 +162,61 @@ async fn files_that_were_rewritten_while_they_were_read_are_read_again() {
     let restored = ground.start_redis("again", true).await;
     assert_eq!(restored.size().await, 500);
     whole(restored.connection.clone(), 0..500).await;
+}
+
+/// A key of every type, two of each prefix that matters here; names with bytes that no text has.
+async fn fill_all_types(connection: &MultiplexedConnection) {
+    let big: Vec<String> = (0..600).map(|field| format!("field {field}")).collect();
+    let mut pipe = redis::pipe();
+    pipe.set("text:one", "a\r\nb").set(&b"text:\x00\xff \\"[..], &b"\xfe"[..]).set("plain", 1);
+    pipe.rpush("list:one", &["b", "a", "b"]).zadd("score:one", "m", 1.5);
+    for member in &big {
+        pipe.sadd("set:big", member).hset("hash:big", member, format!("value of {member}"));
+    }
+    pipe.cmd("XADD").arg(&["stream:one", "1-1", "f", "v"]).ignore();
+    pipe.cmd("SET").arg(&["brief:one", "gone soon", "PX", "1500"]).ignore();
+    pipe.cmd("SET").arg(&["brief:two", "stays", "EX", "1000"]).ignore();
+    pipe.cmd("SELECT").arg(3).ignore().set("text:one", "of another database").cmd("SELECT").arg(0).ignore();
+    pipe.exec_async(&mut connection.clone()).await.unwrap();
+}
+
+#[tokio::test]
+async fn every_key_is_compared_after_a_restore_in_both_ways() {
+    let ground = Ground::new();
+    let cache = ground.start_redis("cache", true).await;
+    fill_all_types(&cache.connection).await;
+    let read = async |of: &crate::stage::Cache| Rows::read_keys(&of.server, &ground.programs).await.unwrap();
+    let before = read(&cache).await;
+    let files = Way::Aof { directory: ground.path("cache"), name: "appendonlydir".into() };
+    for (way, name) in [(Way::Rdb, "snapshot"), (files, "files")] {
+        let server = gauntlet_backup::form::redis::Server { way, ..cache.server.clone() };
+        let set = made(&ground, Source::Redis(server), &Seal::none()).await;
+        restore(&set.dir, &target(&ground, name, true), &policy(), &ground.programs).await.unwrap();
+        let restored = ground.start_redis(name, true).await;
+        tokio::time::sleep(std::time::Duration::from_millis(1600)).await;
+        let after = read(&restored).await;
+        let kept = before.kept(before.changing(&after).unwrap(), &after).unwrap();
+        assert_eq!((kept.rows, kept.tables, kept.changing.len()), (10, 9, 0), "{name}: {kept:?}");
+        assert_eq!(kept.lost, [], "{name}");
+
+        let mut connection = restored.connection.clone();
+        let _: () = redis::pipe()
+            .hset("hash:big", "field 7", "another")
+            .del(&b"text:\x00\xff \\"[..])
+            .cmd("SELECT")
+            .arg(3)
+            .ignore()
+            .del("text:one")
+            .cmd("SELECT")
+            .arg(0)
+            .ignore()
+            .query_async(&mut connection)
+            .await
+            .unwrap();
+        let lost = before.kept(vec![], &read(&restored).await).unwrap().lost;
+        let named: Vec<_> = lost.iter().map(|row| (row.table.as_str(), row.key.as_str())).collect();
+        let expected =
+            [("db0:hash", "hash:big"), ("db0:text", r"text:\x00\xff\x20\x5c"), ("db3:text", "text:one")];
+        assert_eq!(named, expected, "{name}");
+    }
 }

@@ -1,39 +1,75 @@
 //! Whether what was there before is there after a restore: looked at while the load goes on, and again when the restored server
 //! runs. A dump is not looked at here: its restore compares by itself, with digests of the very moment.
 
-use gauntlet_backup::{Error, content::Rows, form::redis, postgres::Connection, set::Set};
+use gauntlet_backup::{
+    Error,
+    content::{Kept, Rows},
+    form::redis::{self, Server},
+    postgres::Connection,
+    set::Set,
+};
 use gauntlet_core::{
     evidence::What,
-    kind::{Form, Taken},
+    kind::{Form, Stage, Taken},
     step::Step,
 };
 
-use super::{Running, told, way::Way};
+use super::{Running, TargetPrograms, told, way::Way};
 
 /// As many differences are told by name.
 const TOLD: usize = 5;
 
-/// The rows of a database before its backup began.
+/// What was there before its backup began.
 pub(super) struct Looked {
     taken: Taken,
-    connection: Connection,
+    holder: Holder,
     before: Rows,
     /// What was there just before the destruction.
     later: Rows,
 }
 
+/// Who has the rows or keys.
+enum Holder {
+    Postgres(Connection),
+    Redis(Server),
+}
+
+impl Holder {
+    fn of(way: &Way) -> Option<Self> {
+        match way {
+            Way::BaseAndLog { stream, .. } => Some(Self::Postgres(stream.connection.clone())),
+            Way::Redis { server, .. } => Some(Self::Redis(server.clone())),
+            Way::Dump(_) | Way::Configuration { .. } | Way::Objects => None,
+        }
+    }
+
+    async fn read(&self, programs: &TargetPrograms) -> Result<Rows, String> {
+        let read = match self {
+            Self::Postgres(connection) => Rows::read(connection, programs).await,
+            Self::Redis(server) => Rows::read_keys(server, programs).await,
+        };
+        read.map_err(told)
+    }
+
+    fn unit(&self) -> (&'static str, &'static str) {
+        match self {
+            Self::Postgres(_) => ("rows", "tables"),
+            Self::Redis(_) => ("keys", "prefixes"),
+        }
+    }
+}
+
 impl<'a> Running<'a> {
-    /// Reads what a backup must hold, before it begins.
-    pub(super) async fn look(&mut self, step: &'a Step) -> Result<(), String> {
+    /// Reads what a backup must hold, before it begins, where it will be restored.
+    pub(super) async fn look(&mut self, step: &'a Step, ways: &[(Taken, Way)]) -> Result<(), String> {
+        if self.drill.step(Stage::Restore).is_none() {
+            return Ok(());
+        }
         let programs = self.programs(step);
-        for taken in self.drill.takes.iter().filter(|taken| is_directory(taken.form)) {
-            let programs = programs.at(&taken.at);
-            let way = Way::find(taken, &self.drill.track.name, &programs).await.map_err(told)?;
-            let Way::BaseAndLog { stream, .. } = way else { continue };
-            let connection = stream.connection;
-            let before = Rows::read(&connection, &programs).await.map_err(told)?;
-            let later = Rows::default();
-            self.looked.push(Looked { taken: taken.clone(), connection, before, later });
+        for (taken, way) in ways {
+            let Some(holder) = Holder::of(way) else { continue };
+            let before = holder.read(&programs.at(&taken.at)).await?;
+            self.looked.push(Looked { taken: taken.clone(), holder, before, later: Rows::default() });
         }
         Ok(())
     }
@@ -42,20 +78,19 @@ impl<'a> Running<'a> {
     pub(super) async fn look_again(&mut self, step: &'a Step) -> Result<(), String> {
         let programs = self.programs(step);
         for looked in &mut self.looked {
-            let programs = programs.at(&looked.taken.at);
-            looked.later = Rows::read(&looked.connection, &programs).await.map_err(told)?;
+            looked.later = looked.holder.read(&programs.at(&looked.taken.at)).await?;
         }
         Ok(())
     }
 
-    /// Compares what was restored, now that it runs.
+    /// Compares what was restored, now that it runs. A drill that only offers spoilt backups restores nothing.
     pub(super) async fn compare(&self) -> Result<(), String> {
-        let Some(step) = &self.now else { return Ok(()) };
+        let Some(Step { id: step, .. }) = self.drill.step(Stage::Restore) else { return Ok(()) };
         let Some(programs) = self.programs.get(step) else { return Ok(()) };
         let say = |what: String| self.world.say(What::Compared { step: step.clone(), what });
         for looked in &self.looked {
-            let programs = programs.at(&looked.taken.at);
-            let restored = Rows::read(&looked.connection, &programs).await.map_err(told)?;
+            let restored = looked.holder.read(&programs.at(&looked.taken.at)).await?;
+            let (rows, tables) = looked.holder.unit();
             // With its log to the destruction nothing is lost that came before it.
             let to_the_end = looked.taken.form == Form::BaseAndLogBefore;
             let wanted = if to_the_end { &looked.later } else { &looked.before };
@@ -64,13 +99,20 @@ impl<'a> Running<'a> {
             if !kept.lost.is_empty() {
                 let named = kept.lost.iter().take(TOLD).map(|row| format!("{} {}", row.table, row.key));
                 return Err(format!(
-                    "{} rows that were there before are not there, or not as they were: {}",
+                    "{} {rows} that were there before are not there, or not as they were: {}",
                     kept.lost.len(),
                     named.collect::<Vec<_>>().join(", ")
                 ));
             }
             let moment = if to_the_end { "the destruction" } else { "the backup" };
-            say(format!("as before {moment}, row by row: {kept}"));
+            let Kept { rows: compared, tables: of, changing, .. } = kept;
+            let except = if changing.is_empty() {
+                String::new()
+            } else {
+                let named = changing.join(", ");
+                format!("; not compared, for their {rows} change under this load: {named}")
+            };
+            say(format!("as before {moment}, one by one: {compared} {rows} in {of} {tables}{except}"));
         }
         for backup in self.sets.iter().filter(|backup| backup.taken.form == Form::Snapshot) {
             let Way::Redis { server, .. } = &backup.way else { continue };
@@ -88,8 +130,4 @@ impl<'a> Running<'a> {
         }
         Ok(())
     }
-}
-
-fn is_directory(form: Form) -> bool {
-    matches!(form, Form::BaseAndLog | Form::BaseAndLogBefore)
 }

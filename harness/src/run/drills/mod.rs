@@ -142,8 +142,9 @@ impl<'a> Running<'a> {
             match stage {
                 Stage::Hold | Stage::Stop | Stage::Destroy => self.enter(step).await?,
                 Stage::Backup => {
-                    self.look(step).await?;
-                    self.asking(step, |me| Box::pin(me.back_up(step))).await?;
+                    let ways = self.ways(step).await?;
+                    self.look(step, &ways).await?;
+                    self.asking(step, |me| Box::pin(me.back_up(step, ways))).await?;
                 }
                 Stage::Refuse => self.asking(step, |me| Box::pin(me.refuse(step))).await?,
                 Stage::Write => {
@@ -187,17 +188,27 @@ impl<'a> Running<'a> {
         done
     }
 
-    async fn back_up(&mut self, step: &'a Step) -> Result<(), String> {
+    /// Asks each place how a backup of it is taken.
+    async fn ways(&mut self, step: &'a Step) -> Result<Vec<(Taken, Way)>, String> {
+        let programs = self.programs(step);
+        let mut ways = vec![];
+        for taken in &self.drill.takes {
+            let way = Way::find(taken, &self.drill.track.name, &programs.at(&taken.at)).await;
+            ways.push((taken.clone(), way.map_err(told)?));
+        }
+        Ok(ways)
+    }
+
+    async fn back_up(&mut self, step: &'a Step, ways: Vec<(Taken, Way)>) -> Result<(), String> {
         let into = self.kit.journal.join("backups");
         std::fs::create_dir_all(&into).map_err(|error| format!("{}: {error}", into.display()))?;
         let programs = self.programs(step);
-        for taken in &self.drill.takes {
+        for (taken, way) in ways {
             let programs = programs.at(&taken.at);
             let began = Instant::now();
-            let way = Way::find(taken, &self.drill.track.name, &programs).await.map_err(told)?;
             let about = self.about(&way);
             let made = backup(way.source(), &into, about, &programs).await.map_err(told)?;
-            self.keep(step, taken.clone(), way, made, (began, &programs)).await?;
+            self.keep(step, taken, way, made, (began, &programs)).await?;
         }
         Ok(())
     }
