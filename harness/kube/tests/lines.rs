@@ -118,7 +118,8 @@ async fn the_eye_sees_what_the_agent_did() {
         tree.until(&id, "a running tree", |seen| seen.state == State::Running && seen.processes >= 4).await;
     assert!(whole.resident_bytes > 0 && whole.root.is_some(), "{whole:?}");
 
-    assert!(tree.tell(&id, Signal::Pause).await >= 4);
+    // The shell and its two long sleeps; between two short ones there is none.
+    assert!(tree.tell(&id, Signal::Pause).await >= 3);
     tree.until(&id, "paused", |seen| seen.state == State::Paused).await;
     // Probes execute into it meanwhile, and do not wake it.
     for _ in 0..30 {
@@ -126,10 +127,10 @@ async fn the_eye_sees_what_the_agent_did() {
         assert_eq!((seen.state, seen.root), (State::Paused, whole.root), "{seen:?}");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    assert!(tree.tell(&id, Signal::Resume).await >= 4);
+    assert!(tree.tell(&id, Signal::Resume).await >= 3);
     tree.until(&id, "running again", |seen| seen.state == State::Running).await;
 
-    assert!(tree.tell(&id, Signal::Kill).await >= 4);
+    assert!(tree.tell(&id, Signal::Kill).await >= 3);
     tree.until(&id, "absent", |seen| seen.state == State::Absent).await;
     assert_eq!(tree.tell(&id, Signal::Kill).await, 0, "nobody is left to signal");
     let end = Instant::now() + Duration::from_secs(30);
