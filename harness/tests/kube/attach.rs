@@ -18,7 +18,7 @@ use gauntlet_kube::{KubeWitness, Mode, Site, connect};
 use serde_json::Value;
 
 use crate::{
-    cluster::{here, kubeconfig, kubectl, left},
+    cluster::{here, kubeconfig, kubectl, left, left_of},
     stage::{Stage, root},
 };
 
@@ -105,11 +105,12 @@ fn a_run_names_what_it_stands_on_and_a_way_to_another_deployment_is_told_with_it
         assert!(ended.text.contains(word), "no {word:?} in {}", ended.text);
     }
     assert!(begun.elapsed() < Duration::from_secs(30), "it was waited for what no waiting mends");
+    assert_eq!(left_of(&stage), Vec::<String>::new());
     let stage = Stage::new();
     let ended = stage.run(&on(&other), &attached("causal-2", &["--endpoint", "127.0.0.1:30081"]));
     assert_eq!(ended.code, 0, "{}", ended.text);
     names_images_nodes_and_versions();
-    assert_eq!(left(), Vec::<String>::new());
+    assert_eq!(left_of(&stage), Vec::<String>::new());
 }
 
 /// A run on `causal`, which is deployed.

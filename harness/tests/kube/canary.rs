@@ -17,7 +17,7 @@ use gauntlet_core::{
 use gauntlet_kube::{KubeTarget, KubeWitness, Mode, Site, connect};
 
 use crate::{
-    cluster::{here, kubeconfig, kubectl, left},
+    cluster::{here, kubeconfig, kubectl, left_of_run},
     stage::{Stage, root},
     target::{Gone, awaits},
 };
@@ -185,7 +185,7 @@ async fn a_set_gets_its_share_and_keeps_it_when_the_ingress_is_replaced() {
     up.apply(&Act::Stop { at: Place::of(Unit::Ground) }).await;
     up.sees(Query::Process { at: Place::of(Unit::Ground) }, "absent").await;
     assert_eq!(up.target.leftovers().await.unwrap(), []);
-    assert_eq!(left(), Vec::<String>::new());
+    assert_eq!(left_of_run(up.namespace.trim_start_matches("gauntlet-")), Vec::<String>::new());
 }
 
 #[test]

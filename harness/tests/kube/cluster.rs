@@ -36,7 +36,12 @@ pub(crate) fn left() -> Vec<String> {
     found().into_iter().map(|(_, what)| what).collect()
 }
 
-/// The same of one test's runs, whatever runs beside it.
+/// The same of one run, whatever runs beside it.
+pub(crate) fn left_of_run(of: &str) -> Vec<String> {
+    found().into_iter().filter(|(run, _)| run == of).map(|(_, what)| what).collect()
+}
+
+/// The same of one test's runs.
 pub(crate) fn left_of(stage: &Stage) -> Vec<String> {
     let scenarios = fs::read_dir(stage.dir().join("reports")).into_iter().flatten();
     let runs = scenarios.flat_map(|scenario| fs::read_dir(scenario.unwrap().path()).unwrap());

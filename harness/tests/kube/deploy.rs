@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::{
-    cluster::{here, kubeconfig, kubectl, left},
+    cluster::{here, kubeconfig, kubectl, left_of},
     stage::Stage,
 };
 
@@ -70,7 +70,7 @@ fn a_system_is_deployed_twice_tested_described_and_removed() {
     let ended = stage.run(FAULTY, &attached);
     assert_eq!(ended.code, 0, "{}", ended.text);
     assert_eq!(there(), before, "an attached run leaves everything as it was");
-    assert_eq!(left(), Vec::<String>::new());
+    assert_eq!(left_of(&stage), Vec::<String>::new());
 
     let into = stage.dir().join("diagnostics");
     right(&["diagnose", "--namespace", NAMESPACE, "--into", &into.display().to_string()]);

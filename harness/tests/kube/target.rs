@@ -14,7 +14,7 @@ use gauntlet_kube::{KubeTarget, KubeWitness, Mode, Site, connect};
 use tokio::time::{Instant, sleep};
 
 use crate::{
-    cluster::{kubeconfig, kubectl, left},
+    cluster::{kubeconfig, kubectl, left_of_run},
     conformance::{Runs, Subject, conforms, runs_programs},
     stage::root,
 };
@@ -56,7 +56,7 @@ async fn a_cluster_does_what_every_target_does() {
     let run = format!("conformance-{}", std::process::id());
     let site = Arc::new(Site {
         namespace: format!("gauntlet-{run}"),
-        run,
+        run: run.clone(),
         kubeconfig: Some(kubeconfig()),
         context: None,
         mode: Mode::Provision { overlay: root().join("deploy/overlays/kind") },
@@ -94,5 +94,5 @@ async fn a_cluster_does_what_every_target_does() {
     }
     awaits(&witness, Query::Process { at: ground }, "absent").await;
     assert_eq!(target.leftovers().await.unwrap(), []);
-    assert_eq!(left(), Vec::<String>::new());
+    assert_eq!(left_of_run(&run), Vec::<String>::new());
 }
