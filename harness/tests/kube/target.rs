@@ -21,7 +21,7 @@ use crate::{
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The reference system without its ingress: no other run may hold the node port meanwhile.
+/// The reference system without its ingress, whose Service holds the node port all the same: no other run may meanwhile.
 fn without_ingress() -> System {
     let text = std::fs::read_to_string(root().join("deploy/system.yml")).unwrap();
     let mut system = system::read(text).unwrap();
