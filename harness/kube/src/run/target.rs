@@ -16,6 +16,7 @@ use kube::{
     api::{Patch, PatchParams},
 };
 use serde_json::json;
+use tokio::time::{Duration, Instant, sleep};
 
 use crate::{
     api::patience::ask,
@@ -35,6 +36,11 @@ use crate::{
         },
     },
 };
+
+/// A kubelet tells that a container runs up to seconds after its ports answer.
+const TOLD_WITHIN: Duration = Duration::from_secs(5);
+/// How often it is looked for meanwhile.
+const ASKED_EVERY: Duration = Duration::from_millis(200);
 
 /// A namespace of a cluster.
 pub struct KubeTarget {
@@ -134,10 +140,14 @@ impl KubeTarget {
             }
             return Ok(Prepared { act: act.clone(), undo: None, idle: false, touches: vec![Unit::Ground] });
         }
-        let at = match self.found(act, at).await? {
-            Some(found) => found.at,
-            None if self.stopped(at).await?.is_some() => at.clone(),
-            None => return Err(Trouble::refused(act, "it does not run")),
+        let told = Instant::now() + TOLD_WITHIN;
+        let at = loop {
+            match self.found(act, at).await? {
+                Some(found) => break found.at,
+                None if self.stopped(at).await?.is_some() => break at.clone(),
+                None if Instant::now() >= told => return Err(Trouble::refused(act, "it does not run")),
+                None => sleep(ASKED_EVERY).await,
+            }
         };
         let touches = vec![at.unit.clone()];
         let act = Act::Exec { at, program: program.clone() };
