@@ -19,7 +19,7 @@ load:
     arrivals: { poisson: 50/s }
   - behaviour: ask-again
     arrivals: { poisson: 20/s }
-phases: { warm-up: 2s, baseline: 3s, drill: 190s, after: 5s }
+phases: { warm-up: 2s, baseline: 3s, drill: 206s, after: 5s }
 drills:
   - logical: database
     at: drill
@@ -27,18 +27,18 @@ drills:
     lose: 200
   - refusals: database
     at: drill + 18s
-    within: 45s
+    within: 30s
   - point-in-time: database
-    at: drill + 63s
-    within: 31s
+    at: drill + 48s
+    within: 46s
     lose: 200
   - configuration: [service, ingress]
     at: drill + 94s
-    within: 24s
+    within: 30s
     lose: 200
   - total-loss: [database, cache, service, ingress]
-    at: drill + 118s
-    within: 70s
+    at: drill + 124s
+    within: 80s
     lose: 200
 may-lose: [database, cache, service, ingress]
 objectives:
