@@ -137,6 +137,7 @@ fn names_images_nodes_and_versions() {
     fs::remove_file(stage.run_dir().join("report.json")).unwrap();
     let replayed = stage.gauntlet(&["replay", "--report", stage.run_dir().to_str().unwrap()]);
     assert_eq!((replayed.code, stage.report("report.json")), (0, report));
+    assert_eq!(left_of(&stage), Vec::<String>::new());
 }
 
 /// A node's kubelet, stopped; it runs again whatever happens.

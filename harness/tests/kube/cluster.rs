@@ -37,8 +37,8 @@ pub(crate) fn left() -> Vec<String> {
 }
 
 /// The same of one run, whatever runs beside it.
-pub(crate) fn left_of_run(of: &str) -> Vec<String> {
-    found().into_iter().filter(|(run, _)| run == of).map(|(_, what)| what).collect()
+pub(crate) fn left_of_run(run: &str) -> Vec<String> {
+    left_of_runs(&[run.to_owned()])
 }
 
 /// The same of one test's runs.
@@ -46,6 +46,10 @@ pub(crate) fn left_of(stage: &Stage) -> Vec<String> {
     let scenarios = fs::read_dir(stage.dir().join("reports")).into_iter().flatten();
     let runs = scenarios.flat_map(|scenario| fs::read_dir(scenario.unwrap().path()).unwrap());
     let runs: Vec<String> = runs.map(|run| run.unwrap().file_name().into_string().unwrap()).collect();
+    left_of_runs(&runs)
+}
+
+fn left_of_runs(runs: &[String]) -> Vec<String> {
     found().into_iter().filter(|(run, _)| runs.contains(run)).map(|(_, what)| what).collect()
 }
 

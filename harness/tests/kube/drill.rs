@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use crate::{
-    cluster::{here, left_of},
+    cluster::{here, left},
     stage::Stage,
 };
 
@@ -63,5 +63,5 @@ fn what_is_lost_is_restored_from_backups_alone() {
     assert_eq!(lost("configuration"), 0, "{drills:#?}");
     assert_eq!(of("point-in-time")["rpo_s"], 0.0, "{drills:#?}");
     assert_eq!((&of("refusals")["refused"], &of("refusals")["offered"]), (&14.into(), &14.into()));
-    assert_eq!(left_of(&stage), Vec::<String>::new());
+    assert_eq!(left(), Vec::<String>::new());
 }
