@@ -1,6 +1,6 @@
 //! Whether rows or keys that were there are there after a restore, while a load goes on that adds others.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{RowDifference, compare_rows};
 use crate::{call::Programs, error::Error, postgres::Connection, snapshot::Snapshot};
@@ -11,7 +11,7 @@ use crate::{call::Programs, error::Error, postgres::Connection, snapshot::Snapsh
 pub struct Rows {
     pub(crate) tables: BTreeMap<String, Vec<String>>,
     /// When keys expire, in Unix milliseconds, by prefix and key.
-    pub(crate) expires: BTreeMap<(String, String), u64>,
+    pub(crate) expires: BTreeMap<String, BTreeMap<String, u64>>,
     /// When it was read, by the clock that they expire by.
     pub(crate) read: u64,
 }
@@ -55,7 +55,7 @@ impl Rows {
         for (table, rows) in &self.tables {
             if !kept.changing.contains(table) {
                 kept.tables += 1;
-                kept.rows += rows.len() - self.expired(table, restored.read);
+                kept.rows += rows.len() - self.expired(table, restored.read).len();
                 kept.lost.extend(self.lost_in(table, restored)?);
             }
         }
@@ -66,18 +66,16 @@ impl Rows {
         self.tables.get(table).map(Vec::as_slice).unwrap_or_default()
     }
 
-    /// How many of its keys had expired by then.
-    fn expired(&self, table: &str, by: u64) -> usize {
-        self.expires.iter().filter(|((of, _), at)| of == table && **at <= by).count()
+    /// Its keys that had expired by then.
+    fn expired(&self, table: &str, by: u64) -> BTreeSet<&str> {
+        let expire = self.expires.get(table).into_iter().flatten();
+        expire.filter(|(_, at)| **at <= by).map(|(key, _)| key.as_str()).collect()
     }
 
     fn lost_in(&self, table: &str, other: &Self) -> Result<Vec<RowDifference>, Error> {
         let all = compare_rows(table, self.of(table), other.of(table))?;
-        let expired = |row: &RowDifference| {
-            let at = self.expires.get(&(row.table.clone(), row.key.clone()));
-            at.is_some_and(|at| *at <= other.read)
-        };
-        Ok(all.into_iter().filter(|row| row.missing > 0 && !expired(row)).collect())
+        let expired = self.expired(table, other.read);
+        Ok(all.into_iter().filter(|row| row.missing > 0 && !expired.contains(row.key.as_str())).collect())
     }
 }
 
@@ -96,7 +94,7 @@ mod tests {
     #[test]
     fn a_key_that_expired_meanwhile_is_neither_lost_nor_a_sign_of_change() {
         let mut before = rows(&[("a", &[("1", "x"), ("2", "y")])]);
-        before.expires.insert(("a".into(), "2".into()), 1000);
+        before.expires.insert("a".into(), [("2".into(), 1000)].into());
         let without = |read| Rows { read, ..rows(&[("a", &[("1", "x")])]) };
         assert_eq!(before.changing(&without(999)).unwrap(), ["a"]);
         assert!(before.changing(&without(1000)).unwrap().is_empty());

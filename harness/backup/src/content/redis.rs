@@ -60,10 +60,9 @@ return lines"#;
 impl Rows {
     /// Reads the keys of a Redis server.
     pub async fn read_keys(server: &Server, programs: &dyn Programs) -> Result<Self, Error> {
-        let mut call = server.call([]);
-        let args = std::mem::take(&mut call.args);
-        call.args = Call::shell(READ, [PAGE]).args.into_iter().chain(args).collect();
-        call.program = "sh".to_owned();
+        let (mut call, each) = (Call::shell(READ, [PAGE]), server.call([]));
+        call.args.extend(each.args);
+        call.secrets = each.secrets;
         parse(&ask(programs, &call, "").await?)
     }
 }
@@ -80,7 +79,7 @@ fn parse(said: &str) -> Result<Rows, Error> {
                 let prefix = format!("db{db}:{prefix}");
                 let expires = number(expires)?;
                 if expires > 0 {
-                    rows.expires.insert((prefix.clone(), key.to_owned()), expires);
+                    rows.expires.entry(prefix.clone()).or_default().insert(key.to_owned(), expires);
                 }
                 // A scan may show a key twice.
                 prefixes.entry(prefix).or_default().insert(key.to_owned(), digest.to_owned());
@@ -109,7 +108,7 @@ mod tests {
         assert_eq!(rows.tables["db1:"], [r#"["plain","cc"]"#]);
         assert_eq!(
             rows.expires.into_iter().collect::<Vec<_>>(),
-            [(("db0:ate".into(), "ate:\\x00:".into()), 1500)]
+            [("db0:ate".into(), [("ate:\\x00:".into(), 1500)].into())]
         );
         assert!(parse("NOPERM").is_err());
     }
