@@ -52,9 +52,7 @@ pub(super) async fn play(
         let judged = (recorder.gates(), sets.clone());
         beside.spawn(rollouts::track(rollout, zero, world.clone(), judged, stop.clone()));
     }
-    for drill in plan.drills.clone() {
-        beside.spawn(drills::track(drill, zero, world.clone(), kit.clone(), stop.clone()));
-    }
+    beside.spawn(drills::tracks(plan.drills.clone(), zero, world.clone(), kit.clone(), stop.clone()));
     load.record(plan.load.lasts, recorder, stop).await;
     beside.join_all().await;
     drawing.abort();

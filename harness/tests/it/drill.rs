@@ -107,6 +107,41 @@ fn recorded(stage: &Stage) {
     assert!(page.contains("total-loss") && page.contains("report.html"), "{page}");
 }
 
+// The first waits a second for what was acknowledged, so a second is too little for it.
+const OVERRUN: &str = "
+hypothesis: a drill that takes longer than it was given is no other one's trouble
+system: SYSTEM
+seed: 8
+load:
+  - behaviour: record
+    arrivals: { poisson: 150/s }
+  - behaviour: ask-again
+    arrivals: { poisson: 50/s }
+phases: { warm-up: 1s, drill: 13s, after: 1s }
+drills:
+  - logical: database
+    at: drill + 1s
+    within: 12s
+    lose: 200
+  - logical: database
+    at: drill
+    within: 1s
+    lose: 50
+may-lose: [database]
+objectives:
+  - rto < 20s
+";
+
+#[test]
+fn a_drill_that_overruns_is_told_and_the_next_one_succeeds() {
+    let stage = Stage::new();
+    let ended = stage.drill(OVERRUN, &[]);
+    assert_eq!(ended.code, 1, "{}", ended.text);
+    assert_eq!(met(&stage, "drill restores all but the newest writes"), 1, "{}", ended.text);
+    assert!(ended.text.contains("not done within 1s"), "{}", ended.text);
+    stage.assert_nothing_left();
+}
+
 const REFUSALS: &str = "
 hypothesis: no spoilt backup is restored
 system: SYSTEM

@@ -11,7 +11,7 @@ use gauntlet_core::{
     evidence::{TroubleKind, What},
     kind::{Stage, Taken},
     plan::DrillPlan,
-    step::{Begin, Step, StepId},
+    step::{Step, StepId},
     unit::Bytes,
 };
 use tokio::time::{Instant, timeout_at};
@@ -33,6 +33,8 @@ mod way;
 
 /// How often acknowledged writes are counted.
 const COUNTED_EVERY: Duration = Duration::from_millis(50);
+/// Who begins later than this was held up.
+const BEGINS_WITHIN: Duration = Duration::from_secs(1);
 /// How long a row may take from the load process to here.
 const COME_BY: Duration = Duration::from_secs(1);
 
@@ -46,29 +48,58 @@ pub(super) struct Kit {
     pub(super) journal: PathBuf,
 }
 
+/// Runs the tracks of drills one after the other: what a drill broke is whole again before the next one begins, even
+/// when that takes longer than it was given.
+pub(super) async fn tracks(
+    mut drills: Vec<DrillPlan>,
+    zero: Instant,
+    world: World,
+    kit: Arc<Kit>,
+    stop: Stop,
+) {
+    drills.sort_by_key(|drill| drill.begins);
+    for drill in drills {
+        if !stop.sleep_until(zero + drill.begins).await {
+            return;
+        }
+        track(&drill, zero, &world, &kit, &stop).await;
+    }
+}
+
 /// Runs one drill's track. When the run ends early, what is in the ledger is the run's end to undo.
-pub(super) async fn track(drill: DrillPlan, zero: Instant, world: World, kit: Arc<Kit>, stop: Stop) {
-    let begins = drill.track.steps.first().map(|step| step.begin);
-    if let Some(Begin::At(at)) = begins
-        && !stop.sleep_until(zero + at).await
-    {
+async fn track(drill: &DrillPlan, zero: Instant, world: &World, kit: &Kit, stop: &Stop) {
+    let mut running = Running::new(drill, world, kit);
+    let ends = zero + drill.ends();
+    let late = (zero + drill.begins).elapsed();
+    let over = || Err(overrun(drill.within, late));
+    if Instant::now() >= ends {
+        running.tell(over());
         return;
     }
-    let mut running = Running::new(&drill, &world, &kit);
-    let ends = zero + drill.ends();
     let ended = tokio::select! {
         ended = timeout_at(ends, running.all()) => ended,
         () = stop.heard() => return,
     };
-    let restored = running.tell(ended);
+    let restored = running.tell(ended.unwrap_or_else(|_| over()));
     running.close().await;
     if restored {
         let ended = tokio::select! {
             ended = timeout_at(ends, running.compare()) => ended,
             () = stop.heard() => return,
         };
-        running.tell(ended);
+        running.tell(ended.unwrap_or_else(|_| over()));
     }
+}
+
+fn overrun(within: Duration, late: Duration) -> String {
+    let over = format!("not done within {within:?}");
+    if late < BEGINS_WITHIN {
+        return over;
+    }
+    let late = late.as_secs_f64();
+    format!(
+        "{over}, of which the drill before it took {late:.0} s more than its own: give that one a longer `within:`"
+    )
 }
 
 /// A drill as far as it has come.
@@ -125,13 +156,11 @@ impl<'a> Running<'a> {
     }
 
     /// Whether it is done; why not is told.
-    fn tell(&self, ended: Result<Result<(), String>, tokio::time::error::Elapsed>) -> bool {
-        let why = match ended {
-            Ok(Ok(())) => return true,
-            Ok(Err(why)) => why,
-            Err(_) => format!("not done within {:?}", self.drill.within),
-        };
-        self.world.say(What::Trouble { kind: TroubleKind::Drill, step: self.now.clone(), why });
+    fn tell(&self, ended: Result<(), String>) -> bool {
+        let Err(why) = ended else { return true };
+        let first = || self.drill.track.steps.first().map(|step| step.id.clone());
+        let step = self.now.clone().or_else(first);
+        self.world.say(What::Trouble { kind: TroubleKind::Drill, step, why });
         false
     }
 
