@@ -2,8 +2,9 @@
 
 use std::{
     fs,
-    path::Path,
-    process::Command,
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -31,29 +32,44 @@ use crate::stage::{Ground, SCHEMA, entries, made, policy};
 const BIG: &str = "create table big (id int primary key, text text);
     insert into big select i, string_agg(md5(i::text || j), '') from generate_series(1, 20000) i, generate_series(1, 10) j group by i;";
 
-/// A file system of its own, gone with the value.
-struct Small(std::path::PathBuf);
+/// A file system of its own, which goes with the process that sees it.
+struct Small {
+    holder: Child,
+    path: PathBuf,
+}
 
 impl Small {
+    /// Who is not root may mount in a user namespace of their own.
     fn mount(at: &Path) -> Self {
         fs::create_dir(at).unwrap();
-        let args = ["-t", "tmpfs", "-o", "size=1m", "tmpfs"];
-        assert!(Command::new("mount").args(args).arg(at).status().unwrap().success());
-        Self(at.to_owned())
+        let mut command = Command::new("unshare");
+        if !geteuid().is_root() {
+            command.args(["--user", "--map-root-user"]);
+        }
+        command.args([
+            "--mount",
+            "sh",
+            "-c",
+            "mount -t tmpfs -o size=1m tmpfs \"$0\" && echo mounted && exec cat",
+        ]);
+        let mut holder = command.arg(at).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut told = String::new();
+        BufReader::new(holder.stdout.as_mut().unwrap()).read_line(&mut told).unwrap();
+        assert_eq!(told, "mounted\n", "this test needs root, or user namespaces for everyone");
+        let path = PathBuf::from(format!("/proc/{}/root{}", holder.id(), at.display()));
+        Self { holder, path }
     }
 }
 
 impl Drop for Small {
     fn drop(&mut self) {
-        let _ = Command::new("umount").arg(&self.0).status();
+        drop(self.holder.stdin.take());
+        let _ = self.holder.wait();
     }
 }
 
 #[tokio::test]
 async fn a_full_disk_ends_a_backup_without_leaving_a_set_and_without_touching_the_source() {
-    if !geteuid().is_root() {
-        return; // only root may mount
-    }
     let ground = Ground::new();
     ground.initdb("data");
     let server = ground.start("data").await;
@@ -64,12 +80,12 @@ async fn a_full_disk_ends_a_backup_without_leaving_a_set_and_without_touching_th
         Stream { connection: server.connection.clone(), slot: "s".into(), directory: ground.path("wal") };
     for source in [Source::Logical(server.connection.clone()), Source::PointInTime(stream)] {
         let seal = Seal::none();
-        let full = backup(source, &small.0, About { system: "shop", seal: &seal }, &ground.programs)
+        let full = backup(source, &small.path, About { system: "shop", seal: &seal }, &ground.programs)
             .await
             .unwrap_err();
         let said = full.to_string();
         assert!(said.contains("No space left on device") && said.contains("make room"), "{said}");
-        assert_eq!(entries(&small.0), Vec::<String>::new());
+        assert_eq!(entries(&small.path), Vec::<String>::new());
     }
     let after = content::read(&server.connection, &ground.programs, 16).await.unwrap();
     assert_eq!(content::compare(&before, &after), []);

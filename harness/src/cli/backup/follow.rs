@@ -1,7 +1,7 @@
 //! `gauntlet backup follow`: streams a server's log until it is told to stop.
 
 use clap::Parser;
-use gauntlet_backup::{Error, call::Programs};
+use gauntlet_backup::Error;
 use gauntlet_core::outcome::Outcome;
 
 use super::{log::Log, trouble::blocking};
@@ -27,8 +27,7 @@ impl Args {
             let (stream, programs) = self.log.stream()?;
             stream.open(&programs).await?;
             say(format!("streaming into {}; Ctrl-C ends it", stream.directory));
-            let call = stream.follow();
-            call.check(&programs.run(&call, None, None).await?)?;
+            stream.follow(&programs).await?;
             let mend = "run it again; the slot has kept the rest";
             Err(Error::at("the server", "it ended the stream", mend).into())
         })
