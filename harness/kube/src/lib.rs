@@ -24,7 +24,7 @@ pub mod run;
 pub mod witness;
 
 pub use api::apply::Applier;
-pub use api::client::{connect, in_cluster};
+pub use api::client::{connect, in_cluster, in_cluster_to_watch};
 pub use kube::Client;
 pub use run::hold::Hold;
 pub use run::ledger::KubeLedger;

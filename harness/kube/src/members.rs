@@ -14,10 +14,11 @@ mod slots;
 use std::{path::PathBuf, time::Duration};
 
 use futures_util::{Stream, StreamExt};
+use gauntlet_core::port::Trouble;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::{
-    Api, Client, Config,
-    runtime::{WatchStreamExt, utils::Backoff, watcher},
+    Api,
+    runtime::{WatchStreamExt, watcher},
 };
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -26,16 +27,17 @@ pub(crate) use draws::{FROM, UPTO};
 use endpoints::{Endpoints, SERVICE};
 use haproxy::{HAProxy, Silent};
 
+use crate::api::{
+    client::in_cluster_to_watch,
+    watch::{Steady, wanted},
+};
+
 /// The backend whose servers are checked; that of a set has the set's name behind a dash.
 const CHECKED: &str = "retried";
 /// The backend whose servers follow the checked ones of the same name.
 const TRACKING: &str = "once";
 /// How soon a HAProxy that restarted, and forgot its members, is told again.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// How long one watch lasts: a connection whose other end is gone without a word is noticed soon after.
-const WATCH_FOR_SECS: u32 = 30;
-/// How long any other answer of the API server may take.
-const READ_WITHIN: Duration = Duration::from_secs(40);
 
 /// What the sidecar follows, and where HAProxy listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,12 +62,9 @@ pub enum MembersError {
         "usage: __members --service NAME --port NAME --socket PATH [--map PATH --set NAME...] (what is wrong: {0})"
     )]
     Usage(String),
-    /// It does not run in a pod with a service account.
-    #[error("no service account of a pod")]
-    Account(#[from] kube::config::InClusterError),
-    /// No client can be made.
+    /// It does not run in a pod with a service account, or no client can be made of it.
     #[error("no client of the API server")]
-    Client(#[from] kube::Error),
+    Client(#[from] Trouble),
     /// The watch is over, which it never is.
     #[error("the watch of the endpoints ended")]
     Ended,
@@ -112,32 +111,11 @@ impl Options {
 
 /// Follows the endpoints for ever.
 pub async fn follow(options: &Options) -> Result<(), MembersError> {
-    // Another library may have installed one already; either will do.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let mut config = Config::incluster()?;
-    config.read_timeout = Some(READ_WITHIN);
-    let slices: Api<EndpointSlice> = Api::default_namespaced(Client::try_from(config)?);
+    let slices: Api<EndpointSlice> = Api::default_namespaced(in_cluster_to_watch()?);
     let services: Vec<&str> = options.followed().map(|(service, _)| service).collect();
     let of_services = format!("{SERVICE} in ({})", services.join(", "));
-    let wanted = watcher::Config::default().labels(&of_services).timeout(WATCH_FOR_SECS);
-    let events = watcher(slices, wanted).backoff(Steady);
+    let events = watcher(slices, wanted().labels(&of_services)).backoff(Steady);
     keep(events, options).await
-}
-
-/// The pause before a watch is begun again. It does not grow: members are followed soon after an outage of any length,
-/// and there are too few ingresses to be a burden.
-struct Steady;
-
-impl Iterator for Steady {
-    type Item = Duration;
-
-    fn next(&mut self) -> Option<Duration> {
-        Some(Duration::from_secs(1))
-    }
-}
-
-impl Backoff for Steady {
-    fn reset(&mut self) {}
 }
 
 async fn keep(

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, io, path::Path, time::Duration};
 use futures_util::StreamExt;
 use gauntlet_core::port::Trouble;
 use gauntlet_kube::{
-    Client, Hold, KubeLedger, in_cluster,
+    Client, Hold, KubeLedger, in_cluster, in_cluster_to_watch,
     run::{
         expired,
         leases::{Sign, signs},
@@ -13,6 +13,7 @@ use gauntlet_kube::{
 };
 use tokio::{
     io::{AsyncWriteExt, DuplexStream, duplex},
+    sync::watch,
     time::{interval, sleep},
 };
 
@@ -40,9 +41,10 @@ pub(super) fn serve() -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let client = in_cluster().map_err(io::Error::other)?;
+        let to_watch = in_cluster_to_watch().map_err(io::Error::other)?;
         let mut ended = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
         tokio::select! {
-            () = watch_all(client.clone()) => {}
+            () = watch_all(client.clone(), to_watch) => {}
             () = sweep(client) => {}
             _ = ended.recv() => {}
         }
@@ -50,36 +52,79 @@ pub(super) fn serve() -> io::Result<()> {
     })
 }
 
-/// One task a run. A sign of life is a beat on its pipe, as on this machine.
-async fn watch_all(client: Client) {
-    let mut signs = std::pin::pin!(signs(client.clone()));
-    let mut beats = BTreeMap::<String, DuplexStream>::new();
+/// A run that is watched.
+struct Watched {
+    /// A sign of life is a beat on its pipe, as on this machine.
+    beats: DuplexStream,
+    /// The version of its lease that was seen last.
+    version: watch::Sender<String>,
+}
+
+/// One task a run. What cannot be heard is no silence: while the API server is away everybody is taken to live.
+async fn watch_all(client: Client, to_watch: Client) {
+    let mut signs = std::pin::pin!(signs(to_watch));
+    let mut runs = BTreeMap::<String, Watched>::new();
+    let mut deaf = false;
     while let Some(sign) = signs.next().await {
+        let hears = !matches!(sign, Sign::Deaf { .. });
         match sign {
-            Sign::Life { run, lease_seconds, holder } => {
-                let pipe = beats.entry(run.clone()).or_insert_with(|| {
-                    let (near, far) = duplex(64);
+            Sign::Life { run, lease_seconds, holder, version } => {
+                let one = runs.entry(run.clone()).or_insert_with(|| {
+                    let (beats, far) = duplex(64);
+                    let (version, seen) = watch::channel(String::new());
                     let lease = Duration::from_secs(lease_seconds.into());
-                    tokio::spawn(watch_one(client.clone(), run.clone(), lease, far));
+                    tokio::spawn(watch_one(client.clone(), run.clone(), lease, far, seen));
                     tracing::info!("watching run {run}, held by {holder}");
-                    near
+                    Watched { beats, version }
                 });
+                one.version.send_replace(version);
                 // Whoever takes it over has stopped to listen.
-                let _ = pipe.write_all(&[BEAT]).await;
+                let _ = one.beats.write_all(&[BEAT]).await;
             }
             Sign::End { run } => {
-                if let Some(mut pipe) = beats.remove(&run) {
-                    let _ = pipe.write_all(&[DONE]).await;
+                if let Some(mut one) = runs.remove(&run) {
+                    let _ = one.beats.write_all(&[DONE]).await;
+                }
+            }
+            Sign::Deaf { why } => {
+                if !deaf {
+                    tracing::warn!(
+                        "the watch of the leases: {why}; no run is silent until it is there again"
+                    );
+                }
+                for one in runs.values_mut() {
+                    let _ = one.beats.write_all(&[BEAT]).await;
                 }
             }
         }
+        deaf = !hears;
     }
 }
 
-async fn watch_one(client: Client, run: String, lease: Duration, mut beats: DuplexStream) {
-    if silence(&mut beats, lease).await == Silence::Done {
-        tracing::info!("run {run} has ended");
-        return;
+async fn watch_one(
+    client: Client,
+    run: String,
+    lease: Duration,
+    mut beats: DuplexStream,
+    seen: watch::Receiver<String>,
+) {
+    let hold = Hold::of(client.clone(), &run, JANITOR);
+    loop {
+        match silence(&mut beats, lease).await {
+            Silence::Done => {
+                tracing::info!("run {run} has ended");
+                return;
+            }
+            Silence::Dead => break,
+            Silence::Hung => {}
+        }
+        // The watch may be deaf without knowing it: a server that hangs breaks no connection.
+        match hold.version().await {
+            Ok(version) if version.as_ref() == Some(&*seen.borrow()) => break,
+            Ok(Some(_)) => tracing::warn!("run {run} lives, though the watch did not tell"),
+            Ok(None) => {} // its end will be told
+            Err(trouble) => tracing::warn!("run {run} is silent, and so is the API server: {trouble}"),
+        }
     }
     // Signs that come from now on are our own.
     drop(beats);

@@ -8,7 +8,7 @@ use kube::{
     config::{KubeConfigOptions, Kubeconfig},
 };
 
-use crate::api::told::told;
+use crate::api::{told::told, watch::READ_WITHIN};
 
 /// How long the API server may take to accept a connection.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -21,8 +21,18 @@ pub async fn connect(kubeconfig: Option<&Path>, context: Option<&str>) -> Result
 
 /// A client with the account of the pod that this runs in.
 pub fn in_cluster() -> Result<Client, Trouble> {
-    let config = Config::incluster().map_err(|e| Trouble::failed("the pod's own account", told(&e)))?;
+    client(own()?)
+}
+
+/// The same for watches that are begun again often: a connection that says nothing for longer is dead.
+pub fn in_cluster_to_watch() -> Result<Client, Trouble> {
+    let mut config = own()?;
+    config.read_timeout = Some(READ_WITHIN);
     client(config)
+}
+
+fn own() -> Result<Config, Trouble> {
+    Config::incluster().map_err(|e| Trouble::failed("the pod's own account", told(&e)))
 }
 
 /// What a kubeconfig says of a context: where the API server is, and the namespace that it names.

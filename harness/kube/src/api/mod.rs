@@ -1,7 +1,7 @@
 //! The API server.
 //!
 //! - [`client`]: how it is reached; [`documents`]: objects are read from manifests
-//! - [`apply`]: objects are put into a cluster and taken out; [`wait`]: rollouts are awaited
+//! - [`apply`]: objects are put into a cluster and taken out; [`wait`]: rollouts are awaited; `watch`: what is watched for ever
 //! - `patience`, `retry`: one question, asked again while the server is away; `told`: errors as a person reads them
 //! - `events`: what controllers say of a namespace
 
@@ -13,3 +13,4 @@ pub(crate) mod patience;
 pub(crate) mod retry;
 pub(crate) mod told;
 pub mod wait;
+pub(crate) mod watch;

@@ -120,6 +120,13 @@ impl Hold {
         ask_gone(self.what("remove"), || self.leases.delete(&name, &params)).await
     }
 
+    /// The lease's version: another one after each beat. None: the run has ended.
+    pub async fn version(&self) -> Result<Option<String>, Trouble> {
+        let name = Site::object(&self.run);
+        let lease = ask(self.what("read"), || self.leases.get_opt(&name)).await?;
+        Ok(lease.and_then(|lease| lease.metadata.resource_version))
+    }
+
     fn what(&self, doing: &str) -> String {
         format!("{doing} the lease {TOOLS}/{}", Site::object(&self.run))
     }

@@ -1,6 +1,6 @@
 //! The leases of all runs, as a watch tells them: a lease that changes is a sign of life, one that is removed is an end.
 
-use std::{collections::BTreeMap, future};
+use std::collections::BTreeMap;
 
 use futures_util::{Stream, StreamExt};
 use k8s_openapi::api::coordination::v1::Lease;
@@ -9,7 +9,10 @@ use kube::{
     runtime::{WatchStreamExt, watcher},
 };
 
-use crate::run::site::{RUN_LABEL, TOOLS};
+use crate::{
+    api::watch::{Steady, wanted},
+    run::site::{RUN_LABEL, TOOLS},
+};
 
 /// What a watch says of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,28 +25,33 @@ pub enum Sign {
         lease_seconds: u32,
         /// Who holds it.
         holder: String,
+        /// The lease's version.
+        version: String,
     },
     /// The run's lease is gone: it has ended in order.
     End {
         /// The run.
         run: String,
     },
+    /// The API server is away: whoever is silent now may only not be heard.
+    Deaf {
+        /// What the watch says.
+        why: String,
+    },
 }
 
-/// Every sign of every run, from now on. A run that was there before gives one sign of life. The watch never ends.
+/// Every sign of every run, from now on. A run that was there before gives one sign of life. The watch never ends; while
+/// the API server is away it says so every second.
 pub fn signs(client: Client) -> impl Stream<Item = Sign> + Send {
     let leases: Api<Lease> = Api::namespaced(client, TOOLS);
-    let runs = watcher::Config::default().labels(RUN_LABEL);
     let mut seen = Seen::default();
-    watcher(leases, runs)
-        .default_backoff()
-        .filter_map(|event| {
-            if let Err(error) = &event {
-                tracing::warn!("the watch of the leases: {error}");
-            }
-            future::ready(event.ok())
-        })
-        .flat_map(move |event| futures_util::stream::iter(seen.take(event)))
+    watcher(leases, wanted().labels(RUN_LABEL)).backoff(Steady).flat_map(move |event| {
+        let signs = match event {
+            Ok(event) => seen.take(event),
+            Err(error) => vec![Sign::Deaf { why: error.to_string() }],
+        };
+        futures_util::stream::iter(signs)
+    })
 }
 
 /// Versions by run: what a new list shows again is no sign of life.
@@ -85,12 +93,13 @@ impl Seen {
 
     fn life(&mut self, lease: &Lease) -> Option<Sign> {
         let (run, version) = named(lease)?;
-        if self.versions.insert(run.clone(), version.clone()) == Some(version) {
+        if self.versions.insert(run.clone(), version.clone()).as_ref() == Some(&version) {
             return None;
         }
         let spec = lease.spec.as_ref()?;
         let lease_seconds = spec.lease_duration_seconds.and_then(|seconds| u32::try_from(seconds).ok())?;
-        Some(Sign::Life { run, lease_seconds, holder: spec.holder_identity.clone().unwrap_or_default() })
+        let holder = spec.holder_identity.clone().unwrap_or_default();
+        Some(Sign::Life { run, lease_seconds, holder, version })
     }
 
     fn end(&mut self, run: String) -> Option<Sign> {
@@ -118,16 +127,17 @@ mod tests {
         .unwrap()
     }
 
-    fn life(run: &str) -> Sign {
-        Sign::Life { run: run.into(), lease_seconds: 30, holder: "me".into() }
+    fn life(run: &str, version: &str) -> Sign {
+        let (run, version) = (run.into(), version.into());
+        Sign::Life { run, lease_seconds: 30, holder: "me".into(), version }
     }
 
     #[test]
     fn only_a_change_is_a_sign_of_life() {
         let mut seen = Seen::default();
-        assert_eq!(seen.take(Event::Apply(lease("a", "1"))), [life("a")]);
+        assert_eq!(seen.take(Event::Apply(lease("a", "1"))), [life("a", "1")]);
         assert_eq!(seen.take(Event::Apply(lease("a", "1"))), []);
-        assert_eq!(seen.take(Event::Apply(lease("a", "2"))), [life("a")]);
+        assert_eq!(seen.take(Event::Apply(lease("a", "2"))), [life("a", "2")]);
     }
 
     #[test]

@@ -15,7 +15,10 @@ use kube::{
 };
 use tokio::{task::AbortHandle, time::timeout};
 
-use crate::deploy::cause;
+use crate::{
+    api::watch::{Steady, wanted},
+    deploy::cause,
+};
 
 /// How long the first list may take.
 const LISTED_WITHIN: Duration = Duration::from_secs(10);
@@ -50,7 +53,7 @@ impl Pods {
     pub(super) fn watch(client: &Client, namespace: &str, system: Arc<System>) -> Self {
         let (store, writer) = reflector::store();
         let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
-        let stream = watcher(pods, watcher::Config::default()).default_backoff().reflect(writer);
+        let stream = watcher(pods, wanted()).backoff(Steady).reflect(writer);
         let watched = stream.for_each(|event| {
             if let Err(error) = event {
                 tracing::debug!("the watch of the pods: {error}");
