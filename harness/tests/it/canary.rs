@@ -2,6 +2,8 @@
 //! the same of whole sets that get all of the traffic at once; and one of each kind of harm, with short phases.
 //! All handicaps, many times: `make canary-series`.
 
+use serde_json::Value;
+
 use crate::{
     machine::with_a_defective_v2,
     stage::{Ended, Stage, in_lanes},
@@ -85,10 +87,11 @@ fn a_version_that_is_worse_is_rolled_back_together_with_a_fault_on_it() {
 }
 
 /// A defect, what is judged, and the metric by which its version is rolled back.
-const HARMS: [(&str, &str, &str); 5] = [
+const HARMS: [(&str, &str, &str); 6] = [
     ("latency:x4", "harm: { p50: 50% }", "p50"),
     ("tail:x20@20%", "harm: { p95: 100% }", "p95"),
     ("wrong-answers:6%", "harm: { wrong-answers: 1% }", "wrong-answers"),
+    ("lost-writes:30%", "harm: { lost-writes: 3% }", "lost-writes"),
     ("leak:128KiB", "keeps: { memory: 75MiB }", "memory <= 78.6 MB"),
     ("lying-readiness:500", "harm: { errors: 2% }", "errors"),
 ];
@@ -109,8 +112,18 @@ fn each_kind_of_harm_is_rolled_back_by_its_metric() {
         for what in ["rollout is taken back", "users fare as before it"] {
             assert!(met.contains(&what.to_owned()), "{defect}: {what}: {}", ended.text);
         }
+        reported(&stage, by);
         stage.assert_nothing_left();
     });
+}
+
+/// The report's account of a canary says the same as its findings, of the same readings.
+fn reported(stage: &Stage, by: &str) {
+    let report: Value = serde_json::from_str(&stage.report("report.json")).unwrap();
+    let metrics = report["canaries"][0]["metrics"].as_array().unwrap();
+    let metric =
+        metrics.iter().find(|metric| metric["metric"] == by).unwrap_or_else(|| panic!("{by}: {metrics:#?}"));
+    assert_eq!(metric["standing"], "worse", "{metric:#}");
 }
 
 const GREEN: &str = "
@@ -157,11 +170,13 @@ fn a_whole_set_that_breaks_a_bound_is_taken_back() {
 /// Its health check gates: no user reaches what never was ready.
 #[test]
 fn a_whole_set_that_does_not_come_up_gets_no_user() {
-    let stage = Stage::new();
-    let file = with_a_defective_v2(&stage, "failing-migration");
-    let ended = stage.run(&GREEN.replace("SYSTEM", &file), &[]);
-    assert_eq!(ended.code, 1, "{}", ended.text);
-    assert_eq!(stage.findings("missed"), ["rollout completes"], "{}", ended.text);
-    assert!(stage.findings("met").contains(&"errors < 6%".to_owned()), "{}", ended.text);
-    stage.assert_nothing_left();
+    in_lanes(0..2, ["failing-migration", "slow-start:120s"], |_, defect| {
+        let stage = Stage::new();
+        let file = with_a_defective_v2(&stage, defect);
+        let ended = stage.run(&GREEN.replace("SYSTEM", &file), &[]);
+        assert_eq!(ended.code, 1, "{defect}: {}", ended.text);
+        assert_eq!(stage.findings("missed"), ["rollout completes"], "{defect}: {}", ended.text);
+        assert!(stage.findings("met").contains(&"errors < 6%".to_owned()), "{defect}: {}", ended.text);
+        stage.assert_nothing_left();
+    });
 }

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use gauntlet_core::{
     act::Revision,
-    evidence::Evidence,
     judge::{
         canary::{Decision, Estimate},
         gate::{Account, accounts},
@@ -52,8 +51,7 @@ pub(super) fn fold(plan: &Plan, recorded: &Recorded) -> Vec<CanaryStory> {
     if plan.rollouts.iter().all(|rollout| rollout.canary.is_none()) {
         return Vec::new();
     }
-    let events = recorded.events().iter().map(Evidence::Event);
-    let all = accounts(plan, events.chain(recorded.requests().iter().map(Evidence::Request)));
+    let all = accounts(plan, recorded.evidence());
     let of = |account: Account| {
         let rollout = plan.rollouts.iter().find(|rollout| rollout.title == account.title);
         let component = rollout.map(|rollout| rollout.component.to_string()).unwrap_or_default();

@@ -28,7 +28,7 @@ pub struct DrillStory {
     pub newest_s: Option<f64>,
     /// From the destruction to the first right answer on a record.
     pub rto_s: Option<f64>,
-    /// From the destruction to the last answer that was wrong.
+    /// From the destruction to the last answer that was wrong, or slower than the scenario bounds it.
     pub full_service_s: Option<f64>,
     /// Where the backups are, below the run's directory.
     pub backups: Vec<String>,
