@@ -59,7 +59,9 @@ gates: build ## Twenty gates in a row on this build; one line each is appended t
 	scripts/gates 20
 
 .PHONY: canary-series
-canary-series: build service defects ## A canary of every handicap on this machine, each once; rows that docs/canary-series.tsv has are not run again
+canary-series: build service defects ## Canaries of every handicap on this machine (hours); rows that docs/canary-series.tsv has are not run again
+	scripts/canary-series 20 none
+	scripts/canary-series 10 errors-1 wrong-answers latency tail errors-doubled lost-writes leak slow-start
 	scripts/canary-series 1
 
 .PHONY: gate-defects
