@@ -42,7 +42,7 @@ spec:
     - name: tree
       image: IMAGE
       imagePullPolicy: IfNotPresent
-      command: [sh, -c, "sleep 600 & sleep 600 & while true; do sleep 1; done"]
+      command: [sh, -c, "sleep 600 & sleep 600 & sleep 600 & wait"]
       securityContext: { runAsUser: 1234 }
       startupProbe: { exec: { command: [sh, -c, "true"] }, periodSeconds: 1 }
       livenessProbe: { exec: { command: [sh, -c, "true"] }, periodSeconds: 1, failureThreshold: 60 }
@@ -118,8 +118,8 @@ async fn the_eye_sees_what_the_agent_did() {
         tree.until(&id, "a running tree", |seen| seen.state == State::Running && seen.processes >= 4).await;
     assert!(whole.resident_bytes > 0 && whole.root.is_some(), "{whole:?}");
 
-    // The shell and its two long sleeps; between two short ones there is none.
-    assert!(tree.tell(&id, Signal::Pause).await >= 3);
+    // The shell and its three sleeps.
+    assert!(tree.tell(&id, Signal::Pause).await >= 4);
     tree.until(&id, "paused", |seen| seen.state == State::Paused).await;
     // Probes execute into it meanwhile, and do not wake it.
     for _ in 0..30 {
@@ -127,10 +127,11 @@ async fn the_eye_sees_what_the_agent_did() {
         assert_eq!((seen.state, seen.root), (State::Paused, whole.root), "{seen:?}");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    assert!(tree.tell(&id, Signal::Resume).await >= 3);
+    assert!(tree.tell(&id, Signal::Resume).await >= 4);
     tree.until(&id, "running again", |seen| seen.state == State::Running).await;
 
-    assert!(tree.tell(&id, Signal::Kill).await >= 3);
+    // The first process is first, so that none sees its children die; the kernel may end the others before the agent does.
+    assert!(tree.tell(&id, Signal::Kill).await >= 1);
     tree.until(&id, "absent", |seen| seen.state == State::Absent).await;
     assert_eq!(tree.tell(&id, Signal::Kill).await, 0, "nobody is left to signal");
     let end = Instant::now() + Duration::from_secs(30);

@@ -13,7 +13,7 @@ use tokio::{
     process::{Child, ChildStdin, Command},
     sync::oneshot,
     task::JoinHandle,
-    time::{Instant, interval, timeout},
+    time::{Instant, MissedTickBehavior, interval, timeout},
 };
 
 use super::{
@@ -37,6 +37,14 @@ pub(super) enum NotBegun {
     /// Where it should run, it cannot.
     #[error(transparent)]
     Place(#[from] Trouble),
+    /// The same, where something of it is kept.
+    #[error("{why}{kept}")]
+    Unwatched {
+        /// Why.
+        why: Trouble,
+        /// Where the diagnostics are.
+        kept: String,
+    },
 }
 
 /// Someone who watches.
@@ -166,19 +174,23 @@ async fn watched_by_janitor(
     Ok(Guard::Lease { hold: Box::new(hold), beats })
 }
 
-/// Renews until it is ended. A lease that could not be renewed for its whole length is the janitor's.
+/// Renews until it is ended. The API server may go away just before a beat, and for as long as the lease: only then is the
+/// run the janitor's.
 async fn renew(hold: Hold, lease: Duration, stop: Stop, tell: Arc<dyn Tell>) {
-    let mut ticks = interval(lease / 3);
+    let pace = lease / 3;
+    let mut ticks = interval(pace);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut seen = Instant::now();
     loop {
         ticks.tick().await;
-        let why = match hold.renew().await {
+        let late = |_| Err(Trouble::failed("renew the lease", format!("no answer within {pace:?}")));
+        let why = match timeout(pace, hold.renew()).await.unwrap_or_else(late) {
             Ok(()) => {
                 seen = Instant::now();
                 continue;
             }
             Err(Trouble::Fenced) => Trouble::Fenced.to_string(),
-            Err(trouble) if seen.elapsed() >= lease => trouble.to_string(),
+            Err(trouble) if seen.elapsed() >= lease + pace => trouble.to_string(),
             Err(trouble) => {
                 tracing::debug!("{trouble}; it is renewed again");
                 continue;

@@ -72,7 +72,7 @@ pub(super) async fn run(ready: Ready, scenario: &Path, options: &Options) -> Don
         Err(error) => {
             let outcome = match error {
                 NotBegun::Harness(_) => Outcome::Broken,
-                NotBegun::Place(_) => Outcome::SetupFailed,
+                NotBegun::Place(_) | NotBegun::Unwatched { .. } => Outcome::SetupFailed,
             };
             let why = kind.named(error.to_string());
             return Done::without_verdict(outcome, format!("the run cannot begin: {why}"), None);
@@ -151,7 +151,14 @@ async fn guarded(
         plan: ready.plan.clone(),
     };
     // A run that has begun is watched.
-    let guard = Guard::start(&record, stop, recorder.clone()).await?;
+    let guard = match Guard::start(&record, stop, recorder.clone()).await {
+        Ok(guard) => guard,
+        Err(NotBegun::Place(why)) => {
+            let kept = diagnosed(doors.queries.as_ref(), &record, stop).await;
+            return Err(NotBegun::Unwatched { why, kept });
+        }
+        Err(error) => return Err(error),
+    };
     recorder.tell(What::Began(Box::new(began)));
     let endpoint = options.endpoint.clone();
     let queries = doors.queries;
@@ -223,6 +230,21 @@ async fn act(session: Arc<Session>) {
     session.interrupted();
 }
 
+/// Keeps what can be known before the way back takes it away; says where it is.
+async fn diagnosed(queries: &dyn Queries, record: &Record, stop: &Stop) -> String {
+    let into = record.journal.join("diagnostics");
+    let kept = tokio::select! {
+        kept = timeout(DIAGNOSED_WITHIN, queries.diagnose(&into)) => kept,
+        () = stop.heard() => return String::new(),
+    };
+    match kept {
+        Ok(Ok(true)) => format!("; diagnostics are in {}", into.display()),
+        Ok(Ok(false)) => String::new(),
+        Ok(Err(trouble)) => format!("; no diagnostics could be kept: {trouble}"),
+        Err(_) => format!("; diagnostics are not complete in {}", into.display()),
+    }
+}
+
 impl Session {
     /// Enters the steps of the set-up one after the other.
     async fn set_up(&self) -> bool {
@@ -246,19 +268,8 @@ impl Session {
         true
     }
 
-    /// Keeps what can be known before the way back takes it away; says where it is.
     async fn diagnosed(&self) -> String {
-        let into = self.record.journal.join("diagnostics");
-        let kept = tokio::select! {
-            kept = timeout(DIAGNOSED_WITHIN, self.queries.diagnose(&into)) => kept,
-            () = self.stop.heard() => return String::new(),
-        };
-        match kept {
-            Ok(Ok(true)) => format!("; diagnostics are in {}", into.display()),
-            Ok(Ok(false)) => String::new(),
-            Ok(Err(trouble)) => format!("; no diagnostics could be kept: {trouble}"),
-            Err(_) => format!("; diagnostics are not complete in {}", into.display()),
-        }
+        diagnosed(self.queries.as_ref(), &self.record, &self.stop).await
     }
 
     /// What a component that did not come up logged last.

@@ -232,6 +232,7 @@ fn what_a_cluster_needs_and_is_not_there_is_told() {
     for words in [
         &["cluster", "install"][..],
         &["cluster", "uninstall"],
+        &["cluster", "status"],
         &["deploy"],
         &["undeploy", "--namespace", "x", "--yes"],
         &["diagnose", "--namespace", "x"],

@@ -34,6 +34,10 @@ fn told(more: &[String], code: i32, words: &[&str]) {
 
 fn told_of_overlay(resources: &[(&str, &str)], lines: &str, code: i32, words: &[&str]) {
     let stage = told_of(&Own::new(UNREACHED[0], resources, lines).system(), &here(), code, words);
+    kept(&stage);
+}
+
+fn kept(stage: &Stage) {
     let summary = stage.run_dir().join("diagnostics/summary.txt");
     assert!(summary.exists(), "a set-up that failed has no {}", summary.display());
 }
@@ -166,7 +170,9 @@ fn who_may_only_look_is_told_what_is_forbidden() {
     };
     config(&["set-credentials", "looks", &format!("--token={}", token.trim())]);
     config(&["set-context", "--current", "--user=looks"]);
-    told(&with(&["--target", "kube", "--kubeconfig", &file]), 4, &["forbidden: ", "create"]);
+    let at = with(&["--target", "kube", "--kubeconfig", &file]);
+    let stage = told_of(&root().join("deploy/system.yml"), &at, 4, &["forbidden: ", "create", "diagnostics"]);
+    kept(&stage);
     kubectl(&["delete", "clusterrolebinding", &account]);
     kubectl(&["delete", "serviceaccount", &account, "-n", "default"]);
 }

@@ -40,6 +40,15 @@ fn there() -> Vec<String> {
     there
 }
 
+/// The volumes that are bound to its claims.
+fn volumes() -> Vec<String> {
+    let path = "jsonpath={range .items[*]}persistentvolume/{.spec.volumeName}{\"\\n\"}{end}";
+    kubectl(&["get", "persistentvolumeclaims", "-n", NAMESPACE, "-o", path])
+        .lines()
+        .map(str::to_owned)
+        .collect()
+}
+
 /// Whatever happens, the next test finds no such namespace.
 struct Gone;
 
@@ -77,9 +86,14 @@ fn a_system_is_deployed_twice_tested_described_and_removed() {
     let logs = std::fs::read_dir(into.join("logs")).unwrap().count();
     assert!(logs >= 6, "{logs} logs of six pods");
 
+    let volumes = volumes();
+    assert!(!volumes.is_empty());
     let refused = stage.gauntlet(&[&["undeploy", "--namespace", NAMESPACE][..], &at].concat());
     assert_eq!(refused.code, 2, "{}", refused.text);
     right(&["undeploy", "--namespace", NAMESPACE, "--yes"]);
-    let gone = kubectl(&["get", "namespaces,persistentvolumes", "-o", "name"]);
-    assert!(!gone.contains("namespace/causal") && !gone.contains("pvc-"), "{gone}");
+    let left = kubectl(&["get", "namespaces,persistentvolumes", "-o", "name"]);
+    let left: Vec<&str> = left.lines().collect();
+    let namespace = format!("namespace/{NAMESPACE}");
+    let gone = |one: &String| !left.contains(&one.as_str());
+    assert!([namespace].iter().chain(&volumes).all(gone), "{left:?}");
 }

@@ -127,7 +127,7 @@ objectives:
   - p95 < 1s
 ";
 
-/// A pause of a replica and an update of the database, whose password the janitor may not read, at once.
+/// A pause of a replica and an update of the database, whose password is replaced and the janitor may not read, at once.
 const IN_PLACE: &str = "
 hypothesis: a killed run leaves a system that stays as it was
 system: SYSTEM
@@ -207,30 +207,74 @@ fn stands(namespace: &str) -> Vec<String> {
     stands
 }
 
+/// What becomes of the janitor when the harness dies.
+enum Janitor {
+    Lives,
+    /// What is started in its place heals.
+    Dies,
+    /// `gauntlet heal` has to do it alone.
+    Away,
+}
+
+impl Janitor {
+    const POD: [&str; 4] = ["-n", "gauntlet-system", "-l", "app.kubernetes.io/name=janitor"];
+
+    fn meets(&self) -> Option<Again> {
+        match self {
+            Self::Lives => None,
+            Self::Dies => {
+                kubectl(&[&["delete", "pod", "--wait=false"][..], &Self::POD].concat());
+                None
+            }
+            Self::Away => {
+                scale_janitor("0");
+                kubectl(&[&["wait", "pod", "--for=delete", "--timeout=60s"][..], &Self::POD].concat());
+                Some(Again)
+            }
+        }
+    }
+}
+
+/// Whatever happens, the next test finds a janitor.
+struct Again;
+
+fn scale_janitor(replicas: &str) {
+    let replicas = format!("--replicas={replicas}");
+    kubectl(&["scale", "deployment", "janitor", "-n", "gauntlet-system", &replicas]);
+}
+
+impl Drop for Again {
+    fn drop(&mut self) {
+        scale_janitor("1");
+        kubectl(&["rollout", "status", "deployment/janitor", "-n", "gauntlet-system", "--timeout=60s"]);
+    }
+}
+
 #[test]
 #[ignore = "needs a cluster: make test-kube"]
 fn after_sigkill_of_an_attached_run_the_janitor_puts_the_system_back() {
     const NAMESPACE: &str = "causal";
     let own = Own::new(PORTS[0], &[], "")
-        .insert("      PGDATA: ", "    revisions:\n      tuned: { settings: { TUNED: \"yes\" } }");
+        .insert("      PGDATA: ", "    revisions:\n      tuned: { image: docker.io/gauntlet/postgres:0.1.0, settings: { TUNED: \"yes\", PGPASSWORD: none } }");
     let system = own.system();
     let _there = Deployed::new(NAMESPACE, &system);
     let before = stands(NAMESPACE);
-    // The janitor dies with the harness the second time: what is started in its place heals.
-    for (scenario, at, janitor_dies) in [
-        (IN_PLACE, "\"applied\",\"step\":\"update-1/1\"", false),
-        (CHANGES, "\"entered\",\"step\":\"scale-in-1/1\"", true),
+    for (scenario, at, janitor) in [
+        (IN_PLACE, "\"applied\",\"step\":\"update-1/1\"", Janitor::Lives),
+        (CHANGES, "\"entered\",\"step\":\"scale-in-1/1\"", Janitor::Dies),
+        (CHANGES, "\"entered\",\"step\":\"scale-in-1/1\"", Janitor::Away),
     ] {
         let stage = Stage::new();
         let mut run =
             stage.start(&scenario.replace("SYSTEM", system.to_str().unwrap()), &attached(NAMESPACE, &[]));
         stage.await_event(at);
         assert_ne!(stands(NAMESPACE), before, "nothing is in force at {at}");
+        let _again = janitor.meets();
         run.kill().unwrap();
         run.wait().unwrap();
-        if janitor_dies {
-            let janitor = ["-n", "gauntlet-system", "-l", "app.kubernetes.io/name=janitor", "--wait=false"];
-            kubectl(&[&["delete", "pod"][..], &janitor].concat());
+        if matches!(janitor, Janitor::Away) {
+            let healed = stage.gauntlet(&["heal"]);
+            assert_eq!(healed.code, 0, "{}", healed.text);
         }
         is_healed(&stage, at);
         assert_eq!(stands(NAMESPACE), before, "{at}");

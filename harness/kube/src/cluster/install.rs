@@ -17,7 +17,7 @@ const READY: Duration = Duration::from_secs(90);
 const REMOVE: Duration = Duration::from_secs(90);
 const ASK: Duration = Duration::from_secs(10);
 /// Changes when an image of the same name was built anew, so that its pods are replaced.
-const IMAGE_ID: &str = "gauntlet.io/image-id";
+const IMAGE_ID: &str = "gauntlet.dev/image-id";
 
 /// Which tools: their version and image.
 #[derive(Debug, Clone)]

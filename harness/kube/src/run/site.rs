@@ -14,7 +14,7 @@ pub use crate::cluster::tools::NAMESPACE as TOOLS;
 pub const RUN_LABEL: &str = "gauntlet.dev/run";
 /// The label that a deployment bears which stays, with the name of its system.
 pub const DEPLOYED_LABEL: &str = "gauntlet.dev/deployed-by";
-/// The annotation of a run's namespace: after this moment (RFC 3339) the janitor removes it, whoever holds it.
+/// The annotation of a run's namespace: after this moment (RFC 3339) the janitor removes it, unless somebody holds it.
 pub const EXPIRES: &str = "gauntlet.dev/expires";
 /// The container that opens connections, in a component's pod or in one of its own.
 pub const PROBE: &str = "gauntlet-probe";

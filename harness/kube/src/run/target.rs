@@ -140,14 +140,10 @@ impl KubeTarget {
             }
             return Ok(Prepared { act: act.clone(), undo: None, idle: false, touches: vec![Unit::Ground] });
         }
-        let told = Instant::now() + TOLD_WITHIN;
-        let at = loop {
-            match self.found(act, at).await? {
-                Some(found) => break found.at,
-                None if self.stopped(at).await?.is_some() => break at.clone(),
-                None if Instant::now() >= told => return Err(Trouble::refused(act, "it does not run")),
-                None => sleep(ASKED_EVERY).await,
-            }
+        let at = match self.awaited(act, at).await? {
+            Some(found) => found.at,
+            None if self.stopped(at).await?.is_some() => at.clone(),
+            None => return Err(Trouble::refused(act, "it does not run")),
         };
         let touches = vec![at.unit.clone()];
         let act = Act::Exec { at, program: program.clone() };
@@ -199,7 +195,7 @@ impl KubeTarget {
         at: &Place,
         signal: Signal,
     ) -> Result<(Act, Vec<Act>), Trouble> {
-        let found = self.found(act, at).await?;
+        let found = self.awaited(act, at).await?;
         let Found { at, pinned, .. } = found.ok_or_else(|| Trouble::refused(act, "it does not run"))?;
         // Only looks: a node without an agent is told before anything is touched.
         self.agents.reach(&pinned.node, Part::Agent).await?;
@@ -350,6 +346,19 @@ impl KubeTarget {
         let last = Unit::Replica { component: component.clone(), index: last };
         let pinned = replica.and_then(Pinned::of);
         Ok(pinned.map(|pinned| Found { at: at.pinned(pinned.object()), pinned, last }))
+    }
+
+    /// The same of a replica that may have answered before the kubelet told that it runs: it is waited for.
+    async fn awaited(&self, act: &Act, at: &Place) -> Result<Option<Found>, Trouble> {
+        let told = Instant::now() + TOLD_WITHIN;
+        loop {
+            let found = self.found(act, at).await?;
+            let comes = matches!(at, Place { unit: Unit::Replica { .. }, object: None });
+            if found.is_some() || !comes || Instant::now() >= told || self.stopped(at).await?.is_some() {
+                return Ok(found);
+            }
+            sleep(ASKED_EVERY).await;
+        }
     }
 
     async fn replicas(&self, component: &Name) -> Result<Vec<Replica>, Trouble> {

@@ -6,7 +6,7 @@ use clap::Parser;
 use gauntlet_core::{outcome::Outcome, port::Trouble};
 use gauntlet_kube::{Client, cluster::status};
 
-use super::{blocking, kind};
+use super::{blocking, kind, mistaken};
 use crate::cli::say;
 
 /// Says how a cluster is: nodes, versions, images, tools. The exit code is 4 when the tools are not ready.
@@ -31,7 +31,12 @@ impl Args {
         };
         blocking(async {
             let client = match &self.context {
-                Some(context) => gauntlet_kube::connect(self.kubeconfig.as_deref(), Some(context)).await?,
+                Some(context) => {
+                    match gauntlet_kube::connect(self.kubeconfig.as_deref(), Some(context)).await {
+                        Ok(client) => client,
+                        Err(trouble) => return Ok(mistaken(&trouble)),
+                    }
+                }
                 None => own(&kind.kubeconfig()).await?,
             };
             let (lines, ready) = status(&client).await?;
