@@ -13,6 +13,7 @@ use gauntlet_core::{
     port::{Queries, Trouble},
     receipt::Receipt,
 };
+use gauntlet_kube::{Hold, connect};
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal},
@@ -25,7 +26,7 @@ use super::{
     world::{Tell, World},
 };
 use crate::{
-    record::{Holder, Record, state_dir},
+    record::{Ground, Holder, Record, state_dir},
     target::{self, Doors, Tempo},
 };
 
@@ -66,10 +67,20 @@ pub fn blocking(record: &Record) -> Vec<Trouble> {
         };
         let kill = async || kill(record.holder);
         let taken = take_over(&world, kill, async || keep_logs(record, queries.as_ref()).await).await;
-        let residue = taken.unwrap_or_else(|trouble| vec![trouble]);
+        let mut residue = taken.unwrap_or_else(|trouble| vec![trouble]);
+        if residue.is_empty() {
+            residue.extend(ended(record).await.err());
+        }
         forget(record, &residue);
         residue
     })
+}
+
+/// On a cluster, ledger and lease go as well: there may be no janitor that would end them.
+async fn ended(record: &Record) -> Result<(), Trouble> {
+    let Ground::Kube(site) = &record.ground else { return Ok(()) };
+    let client = connect(site.kubeconfig.as_deref(), site.context.as_deref()).await?;
+    Hold::of(client, &record.run, "heal").end().await
 }
 
 /// `gauntlet status`: what a run's ledger holds.
