@@ -67,7 +67,7 @@ fn three_hundred_milliseconds_on_the_slowest_tenth_miss_the_latency_objective() 
 
 #[test]
 fn a_lost_write_is_found_after_the_run() {
-    assert_eq!(missed("lost-writes:2%"), ["no-lost-write"]);
+    assert_eq!(missed("lost-writes:4%"), ["no-lost-write"]);
 }
 
 #[test]
@@ -84,7 +84,7 @@ fn a_wrong_answer_is_found() {
 
 #[test]
 fn a_write_that_is_stored_twice_is_found() {
-    assert_eq!(missed("double-writes:2%"), ["no-duplicate"]);
+    assert_eq!(missed("double-writes:4%"), ["no-duplicate"]);
 }
 
 #[test]
