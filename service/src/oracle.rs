@@ -155,8 +155,7 @@ mod tests {
     #[test]
     fn right_answers_lie_within_their_tolerance() {
         for index in 0..60 {
-            let Known { question, truth, tolerance, estimate } = known(&ORDER, index).unwrap();
-            assert!((estimate - truth).abs() < tolerance);
+            let Known { question, truth, tolerance, .. } = known(&ORDER, index).unwrap();
             let answer = compute::answer(&question.canonical().unwrap(), 1).unwrap();
             assert!((answer.estimate - truth).abs() <= tolerance, "question {index}: {answer:?}, {truth}");
         }

@@ -66,7 +66,7 @@ async fn watch_all(client: Client, to_watch: Client) {
     let mut runs = BTreeMap::<String, Watched>::new();
     let mut deaf = false;
     while let Some(sign) = signs.next().await {
-        let hears = !matches!(sign, Sign::Deaf { .. });
+        let away = matches!(sign, Sign::Deaf { .. });
         match sign {
             Sign::Life { run, lease_seconds, holder, version } => {
                 let one = runs.entry(run.clone()).or_insert_with(|| {
@@ -97,7 +97,7 @@ async fn watch_all(client: Client, to_watch: Client) {
                 }
             }
         }
-        deaf = !hears;
+        deaf = away;
     }
 }
 

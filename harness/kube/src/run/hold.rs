@@ -122,9 +122,12 @@ impl Hold {
 
     /// The lease's version: another one after each beat. None: the run has ended.
     pub async fn version(&self) -> Result<Option<String>, Trouble> {
+        Ok(self.read().await?.and_then(|lease| lease.metadata.resource_version))
+    }
+
+    async fn read(&self) -> Result<Option<Lease>, Trouble> {
         let name = Site::object(&self.run);
-        let lease = ask(self.what("read"), || self.leases.get_opt(&name)).await?;
-        Ok(lease.and_then(|lease| lease.metadata.resource_version))
+        ask(self.what("read"), || self.leases.get_opt(&name)).await
     }
 
     fn what(&self, doing: &str) -> String {
@@ -134,8 +137,7 @@ impl Hold {
     async fn change(&self, change: impl Fn(&mut LeaseSpec) -> Result<(), Trouble>) -> Result<(), Trouble> {
         let name = Site::object(&self.run);
         for _ in 0..ROUNDS {
-            let lease = ask(self.what("read"), || self.leases.get_opt(&name)).await?;
-            let mut lease = lease.ok_or(Trouble::Fenced)?;
+            let mut lease = self.read().await?.ok_or(Trouble::Fenced)?;
             change(lease.spec.get_or_insert_default())?;
             match self.leases.replace(&name, &PostParams::default(), &lease).await {
                 Ok(_) => return Ok(()),

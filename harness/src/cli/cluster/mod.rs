@@ -1,6 +1,9 @@
 //! `gauntlet cluster`: a cluster on this machine, and the tools on any.
 
-use std::{future::Future, path::PathBuf};
+use std::{
+    future::Future,
+    path::{Path, PathBuf},
+};
 
 use clap::{Parser, Subcommand};
 use gauntlet_core::{outcome::Outcome, port::Trouble};
@@ -71,9 +74,13 @@ impl Somewhere {
     }
 
     pub(super) async fn client(&self) -> Result<Client, Outcome> {
-        let client = gauntlet_kube::connect(self.kubeconfig.as_deref(), Some(&self.context)).await;
-        client.map_err(|trouble| mistaken(&trouble))
+        named(self.kubeconfig.as_deref(), &self.context).await
     }
+}
+
+/// A client of a context that was named.
+async fn named(kubeconfig: Option<&Path>, context: &str) -> Result<Client, Outcome> {
+    gauntlet_kube::connect(kubeconfig, Some(context)).await.map_err(|trouble| mistaken(&trouble))
 }
 
 /// What is asked for and cannot be had is a mistake in the command.

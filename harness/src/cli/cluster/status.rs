@@ -6,7 +6,7 @@ use clap::Parser;
 use gauntlet_core::{outcome::Outcome, port::Trouble};
 use gauntlet_kube::{Client, cluster::status};
 
-use super::{blocking, kind, mistaken};
+use super::{blocking, kind, named};
 use crate::cli::say;
 
 /// Says how a cluster is: nodes, versions, images, tools. The exit code is 4 when the tools are not ready.
@@ -31,12 +31,10 @@ impl Args {
         };
         blocking(async {
             let client = match &self.context {
-                Some(context) => {
-                    match gauntlet_kube::connect(self.kubeconfig.as_deref(), Some(context)).await {
-                        Ok(client) => client,
-                        Err(trouble) => return Ok(mistaken(&trouble)),
-                    }
-                }
+                Some(context) => match named(self.kubeconfig.as_deref(), context).await {
+                    Ok(client) => client,
+                    Err(outcome) => return Ok(outcome),
+                },
                 None => own(&kind.kubeconfig()).await?,
             };
             let (lines, ready) = status(&client).await?;
