@@ -213,6 +213,33 @@ async fn a_request_to_a_frozen_replica_is_asked_again_elsewhere() {
     assert!(retries(&run, "retried").await >= 1.0);
 }
 
+/// What a replica takes at a time, as the service is delivered; the next one it refuses.
+const TAKEN: f64 = 100.0;
+
+#[tokio::test]
+async fn what_a_replica_would_refuse_waits_in_the_ingress() {
+    let run = up().await;
+    let port = run.port("ingress", 1, "http");
+    let mut asked = JoinSet::new();
+    for number in 0..400 {
+        let method = if number % 4 == 0 { "POST" } else { "GET" };
+        asked.spawn(async move { ask(port, method, "/wait", "", 0).await });
+    }
+    let answers = asked.join_all().await;
+    assert!(answers.iter().all(|answer| answer.status == 200));
+    let seen = exported(&run).await;
+    let of = |series: String| seen[&series];
+    for index in 1..=3 {
+        let most = ["retried", "once"].map(|backend| {
+            of(format!("haproxy_server_max_sessions{{proxy=\"{backend}\",server=\"service-{index}\"}}"))
+        });
+        assert!(most.iter().all(|most| *most > 0.0) && most.iter().sum::<f64>() < TAKEN, "{most:?}");
+    }
+    let waited =
+        ["retried", "once"].map(|backend| of(format!("haproxy_backend_max_queue{{proxy=\"{backend}\"}}")));
+    assert!(waited.iter().all(|most| *most > 0.0), "{waited:?}");
+}
+
 #[tokio::test]
 async fn a_request_that_is_not_safe_is_never_sent_twice() {
     let run = up().await;

@@ -6,6 +6,8 @@
 //!   came in it, whichever are fewer. So neither a queue that grows nor one that empties counts as throughput.
 //! - Errors: the share of the phase's requests without a right answer; those that were never sent count too.
 
+use std::collections::BTreeMap;
+
 use crate::{
     evidence::{Class, Evidence, Operation, Request},
     judge::{Finding, Judge, JudgeKind, bound, course::Course, show},
@@ -37,7 +39,64 @@ struct Slo {
 struct Cell {
     corrected: Vec<u32>,
     raw: Vec<u32>,
+    ends: Ends,
+}
+
+/// How requests ended.
+#[derive(Debug, Clone, Default)]
+struct Ends {
     classes: [u64; Class::ALL.len()],
+    /// Which status it was, where it was a wrong one.
+    statuses: BTreeMap<u16, u64>,
+}
+
+impl Ends {
+    fn count(&mut self, row: &Request) {
+        self.classes[row.class as usize] += 1;
+        if row.class == Class::WrongStatus {
+            *self.statuses.entry(row.status).or_default() += 1;
+        }
+    }
+
+    fn and(mut self, other: &Self) -> Self {
+        self.classes.iter_mut().zip(other.classes).for_each(|(sum, count)| *sum += count);
+        for (status, count) in &other.statuses {
+            *self.statuses.entry(*status).or_default() += count;
+        }
+        self
+    }
+
+    fn all(&self) -> u64 {
+        self.classes.iter().sum()
+    }
+
+    fn right(&self) -> u64 {
+        self.classes[Class::Ok as usize]
+    }
+
+    fn failed(&self) -> u64 {
+        self.all() - self.right()
+    }
+
+    /// `12 requests without a right answer (wrong-status 11 [503: 11], reset 1)`.
+    fn without_answer(&self) -> String {
+        let named =
+            Class::ALL.iter().zip(self.classes).filter(|(class, count)| **class != Class::Ok && *count > 0);
+        let named = named.map(|(class, count)| match class {
+            Class::WrongStatus => {
+                let each: Vec<String> =
+                    self.statuses.iter().map(|(status, count)| format!("{status}: {count}")).collect();
+                format!("{} {count} [{}]", class.word(), each.join(", "))
+            }
+            _ => format!("{} {count}", class.word()),
+        });
+        let named = named.collect::<Vec<_>>().join(", ");
+        let total = show::count(self.failed(), "request");
+        match named.as_str() {
+            "" => format!("{total} without a right answer"),
+            named => format!("{total} without a right answer ({named})"),
+        }
+    }
 }
 
 impl Slo {
@@ -66,7 +125,7 @@ impl Slo {
         let cells = self.course.phase_at(row.intended_us).and_then(|phase| self.cells.get_mut(phase));
         let step = usize::from(row.step).min(self.behaviours.len());
         let Some(cell) = cells.and_then(|cells| cells.get_mut(step)) else { return };
-        cell.classes[row.class as usize] += 1;
+        cell.ends.count(row);
         if row.class == Class::Ok {
             cell.corrected.push(short(row.latency_us()));
             cell.raw.push(short(row.raw_latency_us()));
@@ -100,8 +159,8 @@ impl Slo {
         q: f64,
         of: Option<&Name>,
     ) -> Finding {
-        let classes = self.classes(phase, of);
-        let failed = failures(&classes);
+        let ends = self.ends(phase, of);
+        let failed = ends.failed();
         let all = |pick: fn(&Cell) -> &Vec<u32>| {
             Ranked::new(self.chosen(phase, of).flat_map(pick).copied().collect(), failed)
         };
@@ -114,7 +173,7 @@ impl Slo {
             show::time(raw.quantile(q).unwrap_or(f64::INFINITY)),
             show::time(low),
             show::time(high),
-            without_answer(&classes),
+            ends.without_answer(),
         );
         let measured = format!("{} {}", show::quantile(q), show::time(value));
         // An endless latency meets no bound, on whichever side it is.
@@ -123,8 +182,8 @@ impl Slo {
     }
 
     fn errors(&self, blank: Finding, objective: &Objective, phase: usize, of: Option<&Name>) -> Finding {
-        let classes = self.classes(phase, of);
-        let (failed, samples) = (failures(&classes), classes.iter().sum());
+        let ends = self.ends(phase, of);
+        let (failed, samples) = (ends.failed(), ends.all());
         if samples == 0 {
             return nothing(blank);
         }
@@ -133,7 +192,7 @@ impl Slo {
         let detail = format!(
             "{}: {} of {samples}; 95 % interval {} to {}",
             place(&blank),
-            without_answer(&classes),
+            ends.without_answer(),
             show::share(low),
             show::share(high),
         );
@@ -142,19 +201,19 @@ impl Slo {
     }
 
     fn throughput(&self, blank: Finding, objective: &Objective, phase: usize, length_us: u64) -> Finding {
-        let classes = self.classes(phase, None);
-        let samples: u64 = classes.iter().sum();
+        let ends = self.ends(phase, None);
+        let samples = ends.all();
         if samples == 0 || length_us == 0 {
             return nothing(blank);
         }
-        let right = classes[Class::Ok as usize];
+        let right = ends.right();
         let came = self.came.get(phase).copied().unwrap_or_default();
         let value = right.min(came) as f64 / (length_us as f64 / 1e6);
         let detail = format!(
             "{}: {right} right answers to {samples} requests that were intended within {}; {came} came in it; {}",
             place(&blank),
             show::time(length_us as f64),
-            without_answer(&classes),
+            ends.without_answer(),
         );
         let holds = objective.comparison.holds(value, objective.bound);
         bound::close(
@@ -164,11 +223,8 @@ impl Slo {
         )
     }
 
-    fn classes(&self, phase: usize, behaviour: Option<&Name>) -> [u64; Class::ALL.len()] {
-        self.chosen(phase, behaviour).fold([0; Class::ALL.len()], |mut sum, cell| {
-            sum.iter_mut().zip(cell.classes).for_each(|(sum, count)| *sum += count);
-            sum
-        })
+    fn ends(&self, phase: usize, behaviour: Option<&Name>) -> Ends {
+        self.chosen(phase, behaviour).fold(Ends::default(), |sum, cell| sum.and(&cell.ends))
     }
 }
 
@@ -190,22 +246,6 @@ impl Judge for Slo {
 /// Microseconds in four bytes; over an hour counts as 71 minutes.
 fn short(us: u64) -> u32 {
     u32::try_from(us).unwrap_or(u32::MAX)
-}
-
-fn failures(classes: &[u64; Class::ALL.len()]) -> u64 {
-    classes.iter().sum::<u64>() - classes[Class::Ok as usize]
-}
-
-/// `12 requests without a right answer (timeout 11, reset 1)`.
-fn without_answer(classes: &[u64; Class::ALL.len()]) -> String {
-    let named = Class::ALL.iter().zip(classes).filter(|(class, count)| **class != Class::Ok && **count > 0);
-    let named: Vec<String> = named.map(|(class, count)| format!("{} {count}", class.word())).collect();
-    let total = show::count(failures(classes), "request");
-    if named.is_empty() {
-        format!("{total} without a right answer")
-    } else {
-        format!("{total} without a right answer ({})", named.join(", "))
-    }
 }
 
 fn place(finding: &Finding) -> &str {
@@ -273,7 +313,7 @@ mod tests {
         let finding = story.finding(P95, Some("baseline"));
         assert_eq!(finding.measured, "p95 endless");
         assert!(
-            finding.detail.contains("125 requests without a right answer (wrong-status 125)"),
+            finding.detail.contains("125 requests without a right answer (wrong-status 125 [503: 125])"),
             "{}",
             finding.detail
         );

@@ -12,21 +12,22 @@ use kube::{
     api::{DeleteParams, Patch, PatchParams, PropagationPolicy},
     core::{ApiResource, DynamicObject, GroupVersionKind},
     discovery::{Scope, pinned_kind},
-    runtime::{conditions, wait::await_condition},
+    runtime::conditions,
 };
 use serde_json::{Value, json};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use crate::api::{
     documents::called,
     retry::{passes, retry, retry_while},
+    watch,
 };
 
 /// Who owns the fields that are applied.
 pub const FIELD_MANAGER: &str = "gauntlet";
 
 /// How long it may take until a kind is served whose definition was applied just now.
-const DEFINED: Duration = Duration::from_secs(5);
+const DEFINED: Duration = Duration::from_secs(15);
 /// Where templates of pods are, by kind: of Deployments and the like, and of CronJobs.
 const TEMPLATES: [&str; 2] = ["/spec/template", "/spec/jobTemplate/spec/template"];
 
@@ -113,12 +114,9 @@ impl Applier {
         what: &str,
         until: Instant,
     ) -> Result<(), Trouble> {
-        let absent = await_condition(api.clone(), name, |seen: Option<&DynamicObject>| seen.is_none());
-        match timeout_at(until, absent).await {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(error)) => Err(Trouble::failed(what, error)),
-            Err(_) => Err(Trouble::failed(what, format!("it is still there after {:?}", self.limit))),
-        }
+        let absent = |seen: Option<&DynamicObject>| seen.is_none();
+        let why = format!("it is still there after {:?}", self.limit);
+        watch::until(until, api.clone(), name, absent, what, why).await.map(drop)
     }
 
     /// Deletes the objects, in the reverse order, and waits until they are gone. What is not there is gone.
@@ -194,12 +192,8 @@ impl Applier {
     async fn established(&self, name: &str, until: Instant) -> Result<(), Trouble> {
         let what = format!("establishing CustomResourceDefinition {name}");
         let definitions: Api<CustomResourceDefinition> = Api::all(self.client.clone());
-        let established = await_condition(definitions, name, conditions::is_crd_established());
-        match timeout_at(until, established).await {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(error)) => Err(Trouble::failed(what, error)),
-            Err(_) => Err(Trouble::failed(what, format!("not done within {:?}", self.limit))),
-        }
+        let why = format!("not done within {:?}", self.limit);
+        watch::until(until, definitions, name, conditions::is_crd_established(), &what, why).await.map(drop)
     }
 }
 

@@ -22,7 +22,10 @@ use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
 use crate::{
-    api::told::{told, within},
+    api::{
+        told::{told, within},
+        watch::Steady,
+    },
     cluster::nodes,
 };
 
@@ -73,7 +76,7 @@ where
     let api: Api<K> = Api::namespaced(client.clone(), namespace);
     let mut last = ("nothing was seen of it".to_owned(), None);
     let watching = async {
-        let mut seen = pin!(watch_object(api, name).default_backoff());
+        let mut seen = pin!(watch_object(api, name).backoff(Steady));
         while let Some(seen) = seen.next().await {
             match seen {
                 Ok(Some(object)) => match object.missing() {

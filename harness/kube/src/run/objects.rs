@@ -16,13 +16,15 @@ use kube::{
     api::{ListParams, TypeMeta},
     core::DynamicObject,
     discovery::{Scope, verbs},
-    runtime::wait::await_condition,
 };
 use serde_json::{Value, json};
-use tokio::{task::spawn_blocking, time::timeout};
+use tokio::{
+    task::spawn_blocking,
+    time::{Instant, timeout},
+};
 
 use crate::{
-    api::{apply::Applier, documents::documents, patience::ask},
+    api::{apply::Applier, documents::documents, patience::ask, watch},
     deploy::manifests::{kind, without_pods},
     run::{ground, site::Site},
 };
@@ -182,13 +184,14 @@ impl Objects<'_> {
         let what = format!("remove namespace {namespace}");
         let volumes: Api<PersistentVolume> = Api::all(self.client.clone());
         let claimed = ground::volumes(self.client, self.site).await?;
+        let end = Instant::now() + within;
         let space = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": namespace } });
         let space = serde_json::from_value(space).map_err(|error| Trouble::failed(&what, error))?;
         Applier::new(self.client.clone(), within).delete(vec![space]).await?;
         for volume in claimed {
             let gone = |seen: Option<&PersistentVolume>| seen.is_none();
-            let waited = await_condition(volumes.clone(), &volume, gone).await;
-            waited.map_err(|error| Trouble::failed(&what, error))?;
+            let still = format!("volume {volume} is still there");
+            watch::until(end, volumes.clone(), &volume, gone, &what, still).await?;
         }
         Ok(())
     }

@@ -16,18 +16,15 @@ use k8s_openapi::{
 use kube::{
     Api, Client, ResourceExt,
     api::DeleteParams,
-    runtime::{
-        conditions::{is_deleted, is_pod_running},
-        wait::await_condition,
-    },
+    runtime::conditions::{is_deleted, is_pod_running},
 };
 use serde_json::{Value, json};
-use tokio::time::timeout;
+use tokio::time::Instant;
 
 use crate::{
     api::{
         patience::{ask, ask_gone},
-        wait,
+        wait, watch,
     },
     run::{
         pods::{Replica, replica, selected},
@@ -79,16 +76,17 @@ impl StandIns<'_> {
         });
         let pod: Pod = serde_json::from_value(pod).map_err(|error| Trouble::failed(&what, error))?;
         made(&self.pods(), what.clone(), &pod).await?;
-        let runs = timeout(RUNS_WITHIN, await_condition(self.pods(), &name, is_pod_running()));
-        match runs.await {
-            Ok(Ok(Some(pod))) => Ok(replica(&pod, &container)),
-            Ok(Ok(None)) => Err(Trouble::failed(what, "it was removed")),
-            Ok(Err(error)) => Err(Trouble::failed(what, error)),
-            Err(_) => {
+        let silent = format!("it does not run after {RUNS_WITHIN:?}");
+        let end = Instant::now() + RUNS_WITHIN;
+        match watch::until(end, self.pods(), &name, is_pod_running(), &what, &silent).await {
+            Ok(Some(pod)) => Ok(replica(&pod, &container)),
+            Ok(None) => Err(Trouble::failed(what, "it was removed")),
+            Err(error) => {
                 let pods = self.pods();
                 let pod = ask(&what, || pods.get_opt(&name)).await?;
-                let why = pod.map_or_else(|| "it is gone".to_owned(), |pod| wait::reasons(&pod).join(", "));
-                Err(Trouble::failed(what, format!("it does not run after {RUNS_WITHIN:?}: {why}")))
+                Err(pod.map_or(error, |pod| {
+                    Trouble::failed(what, format!("{silent}: {}", wait::reasons(&pod).join(", ")))
+                }))
             }
         }
     }
@@ -103,11 +101,8 @@ impl StandIns<'_> {
         ask_gone(&what, || pods.delete(&name, &soon)).await?;
         let uid = pod.uid().unwrap_or_default();
         let gone = is_deleted(&uid);
-        match timeout(GONE_WITHIN, await_condition(pods, &name, gone)).await {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(error)) => Err(Trouble::failed(what, error)),
-            Err(_) => Err(Trouble::failed(what, format!("it is still there after {GONE_WITHIN:?}"))),
-        }
+        let still = format!("it is still there after {GONE_WITHIN:?}");
+        watch::until(Instant::now() + GONE_WITHIN, pods, &name, gone, &what, still).await.map(drop)
     }
 
     /// What the workload makes its pods of, and the volumes that it claims for each.

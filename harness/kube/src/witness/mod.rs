@@ -10,10 +10,11 @@ use gauntlet_core::{
     proof::{Query, Reading},
     system::{Component, Ready, System},
 };
-use k8s_openapi::api::core::v1::{Namespace, PersistentVolume, Pod};
-use kube::{Api, Client, api::ListParams};
+use k8s_openapi::api::core::v1::Pod;
+use kube::{Api, Client};
 
 pub(crate) mod forward;
+mod ground;
 mod http;
 pub mod meter;
 mod pods;
@@ -26,7 +27,6 @@ mod way;
 
 use self::pods::{Pods, Replica};
 use crate::{
-    api::told::within,
     node::{eye, lines::Lines},
     run::site::Site,
 };
@@ -56,7 +56,9 @@ impl KubeWitness {
 
     async fn read(&self, ask: &Query) -> Result<Reading, Trouble> {
         let reading = match ask {
-            Query::Process { at } if at.unit == Unit::Ground => self.ground().await?.to_owned(),
+            Query::Process { at } if at.unit == Unit::Ground => {
+                ground::seen(&self.client, &self.site).await?
+            }
             Query::Process { at: Place { unit: Unit::Component { component }, .. } } => {
                 let pods = self.pods.replicas(component).await?;
                 if pods.is_empty() { ABSENT } else { RUNNING }.to_owned()
@@ -106,22 +108,6 @@ impl KubeWitness {
             }
         };
         Ok(Reading(reading))
-    }
-
-    /// What a run made is gone when its namespace and its volumes are; where it made nothing, nothing stands.
-    async fn ground(&self) -> Result<&'static str, Trouble> {
-        if !self.site.is_provisioned() {
-            return Ok(ABSENT);
-        }
-        let namespaces: Api<Namespace> = Api::all(self.client.clone());
-        let what = format!("see namespace {}", self.site.namespace);
-        if within(ANSWERS_WITHIN, what, namespaces.get_opt(&self.site.namespace)).await?.is_some() {
-            return Ok(RUNNING);
-        }
-        let volumes: Api<PersistentVolume> = Api::all(self.client.clone());
-        let volumes = within(ANSWERS_WITHIN, "see volumes", volumes.list(&ListParams::default())).await?;
-        let mut claims = volumes.items.into_iter().filter_map(|volume| volume.spec?.claim_ref?.namespace);
-        Ok(if claims.any(|namespace| namespace == self.site.namespace) { RUNNING } else { ABSENT })
     }
 
     async fn process(&self, ask: &Query, at: &Place) -> Result<String, Trouble> {
