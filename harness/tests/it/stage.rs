@@ -70,7 +70,8 @@ impl Stage {
         self.dir.path()
     }
 
-    fn command(&self) -> Command {
+    /// The program under test, with a state of its own.
+    pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_gauntlet"));
         command
             .current_dir(root())

@@ -197,7 +197,21 @@ fn a_node_that_goes_away_is_named_in_mid_run_and_in_the_set_up() {
     for word in [&format!("node {why}"), "Kubelet stopped posting node status"] {
         assert!(ended.text.contains(word), "no {word:?} in {}", ended.text);
     }
+    no_signals_without_the_agent_of(&node);
     assert_eq!(left(), Vec::<String>::new());
+}
+
+/// A plan whose fault needs every node's agent says which node has none, and starts nothing.
+fn no_signals_without_the_agent_of(node: &str) {
+    let mut words = vec!["plan".to_owned(), "scenarios/fault/replica-loss.yml".to_owned()];
+    words.extend(here());
+    let ended = Stage::new().gauntlet(&words.iter().map(String::as_str).collect::<Vec<_>>());
+    assert_eq!(ended.code, 2, "{}", ended.text);
+    for word in
+        ["the target kube cannot", "the agents are ready on", &format!("not on {node}"), "cluster install"]
+    {
+        assert!(ended.text.contains(word), "no {word:?} in {}", ended.text);
+    }
 }
 
 const CRASHING: &str = r#"

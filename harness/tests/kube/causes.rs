@@ -1,6 +1,6 @@
 //! What is wrong with a cluster is named, under the right exit code, and nothing is left.
 
-use std::{fs, path::Path};
+use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
 use crate::{
     cluster::{here, kubeconfig, kubectl, left_of},
@@ -175,4 +175,28 @@ fn who_may_only_look_is_told_what_is_forbidden() {
     kept(&stage);
     kubectl(&["delete", "clusterrolebinding", &account]);
     kubectl(&["delete", "serviceaccount", &account, "-n", "default"]);
+}
+
+#[test]
+#[ignore = "needs a cluster: make test-kube"]
+fn an_add_on_that_fails_is_named_and_diagnostics_are_kept() {
+    let context = kubectl(&["config", "current-context"]);
+    let Some(name) = context.trim().strip_prefix("kind-") else {
+        println!("not asked: `gauntlet cluster up` is for clusters of kind, not for {context}");
+        return;
+    };
+    let stage = Stage::new();
+    let program = stage.dir().join("installs");
+    fs::write(&program, "#!/bin/sh\necho \"no chart of $1 for $CLUSTER\" >&2\nexit 7\n").unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let mut command = stage.command();
+    command.env("GAUNTLET_ADDON", &program).env("GAUNTLET_HARNESS_BINARY", env!("CARGO_BIN_EXE_gauntlet"));
+    command.args(["cluster", "up", "--name", name, "--with", "balloons"]);
+    let output = command.output().unwrap();
+    let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert_eq!(output.status.code(), Some(4), "{text}");
+    assert!(text.contains(&format!("no chart of balloons for {name}")), "{text}");
+    let kept = text.lines().find_map(|line| line.split_once("diagnostics are kept in ")).unwrap().1;
+    let files = files_below(Path::new(kept.trim()).to_path_buf());
+    assert!(files.iter().any(|file| file.to_string_lossy().contains("kubelet")), "{files:?}");
 }

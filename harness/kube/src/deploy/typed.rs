@@ -16,7 +16,7 @@ use k8s_openapi::api::{
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
-use crate::api::documents::documents;
+use crate::{api::documents::documents, deploy::manifests::render};
 
 /// What is no manifest by itself: a kustomization, and what an overlay changes of the base.
 const NONE: [&str; 2] = ["kustomization.yml", "overlays"];
@@ -107,6 +107,20 @@ fn every_manifest_says_only_what_the_types_of_the_api_know() {
         }
     }
     assert!(objects > 25, "{objects} objects");
+}
+
+#[tokio::test]
+#[ignore = "needs kubectl, which renders: make test-kube"]
+async fn so_does_every_overlay_when_it_is_rendered() {
+    let overlays = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/overlays");
+    for name in ["kind", "production"] {
+        let rendered = render(&overlays.join(name)).await.unwrap();
+        assert!(rendered.objects.len() > 20, "{name}: {} objects", rendered.objects.len());
+        for object in rendered.objects {
+            let object = serde_json::to_value(object).unwrap();
+            assert_eq!(wrong(&object), Vec::<String>::new(), "{name}");
+        }
+    }
 }
 
 #[test]
