@@ -211,7 +211,10 @@ async fn act(session: Arc<Session>) {
         Ok(job) => job,
         Err(why) => return session.trouble(TroubleKind::Load, why),
     };
-    session.look_around().await;
+    let before = session.look_around().await;
+    if let Some(seen) = &before {
+        session.recorder.tell(What::LookedAround(seen.clone()));
+    }
     let dir = session.load_dir();
     let load = tokio::select! {
         load = Load::begin(&job, &dir) => load,
@@ -223,7 +226,9 @@ async fn act(session: Arc<Session>) {
             let Session { ready, world, recorder, kit, stop, .. } = &*session;
             play(&ready.plan, load, meter, world, recorder, kit, stop).await;
             // Before the way back: with it goes what ran.
-            session.look_around().await;
+            if let Some(seen) = session.look_around().await {
+                session.tell_the_end(before, seen).await;
+            }
         }
         Err(error) => session.trouble(TroubleKind::Load, chain(&error)),
     }
@@ -281,24 +286,31 @@ impl Session {
         }
     }
 
-    /// Tells what runs, and on what; where the run set nothing up, that is not its business.
-    async fn look_around(&self) {
+    /// What runs, and on what; nothing where the run set nothing up: it is not its business.
+    async fn look_around(&self) -> Option<Surroundings> {
         if self.ready.plan.set_up.steps.is_empty() || self.stop.said() == Some(Early::Interrupted) {
-            return;
+            return None;
         }
         let looked = tokio::select! {
             looked = timeout(LOOKED_WITHIN, self.queries.surroundings()) => looked,
             // One that ends early by itself is looked at all the same: it may say why.
-            () = self.stop.heard(), if self.stop.said().is_none() => return,
+            () = self.stop.heard(), if self.stop.said().is_none() => return None,
         };
         let seen = match looked {
             Ok(Ok(seen)) => seen,
             Ok(Err(trouble)) => Surroundings::unknown(trouble),
             Err(_) => Surroundings::unknown(format!("no answer within {LOOKED_WITHIN:?}")),
         };
-        if !seen.is_empty() {
-            self.recorder.tell(What::LookedAround(seen));
+        Some(seen).filter(|seen| !seen.is_empty())
+    }
+
+    /// Where a machine did not stay ready, diagnostics are kept too.
+    async fn tell_the_end(&self, before: Option<Surroundings>, mut seen: Surroundings) {
+        if before.is_some_and(|before| !before.unsteady(&seen).is_empty()) {
+            let kept = self.diagnosed().await;
+            seen.diagnostics = Some(kept.trim_start_matches("; ").to_owned()).filter(|kept| !kept.is_empty());
         }
+        self.recorder.tell(What::LookedAround(seen));
     }
 
     async fn job(&self) -> Result<LoadJob, String> {

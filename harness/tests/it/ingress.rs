@@ -284,16 +284,19 @@ async fn the_ingress_answers_for_nobody_when_no_replica_is_left() {
 }
 
 const ASKED: u32 = 600;
+const AT_ONCE: u32 = 20;
 
 /// How many of many requests the canary answered, and the others.
 async fn split(port: u16) -> (u32, u32) {
     let mut found = (0, 0);
-    for _ in 0..ASKED {
-        let answer = ask(port, "GET", "/x", "", 0).await;
-        assert_eq!(answer.status, 200);
-        match answer.replica.unwrap().as_str() {
-            "service-canary-1" => found.0 += 1,
-            other => found.1 += u32::from(other.starts_with("service-")),
+    for _ in 0..ASKED / AT_ONCE {
+        let asked: JoinSet<_> = (0..AT_ONCE).map(|_| ask(port, "GET", "/x", "", 0)).collect();
+        for answer in asked.join_all().await {
+            assert_eq!(answer.status, 200);
+            match answer.replica.unwrap().as_str() {
+                "service-canary-1" => found.0 += 1,
+                other => found.1 += u32::from(other.starts_with("service-")),
+            }
         }
     }
     found

@@ -150,7 +150,7 @@ fn what_a_run_stood_on_is_in_every_report_and_what_changed_stands_beside_it() {
         let known = known.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
         let machine = Machine { unready: None, since: "then".into() };
         let machines = [("worker".to_owned(), machine)].into();
-        What::LookedAround(Surroundings { known, machines })
+        What::LookedAround(Surroundings { known, machines, diagnostics: None })
     };
     let place =
         |run: &Run, load: fn(&What) -> bool| run.events.iter().position(|event| load(&event.what)).unwrap();

@@ -189,6 +189,11 @@ fn a_node_that_goes_away_is_named_in_mid_run_and_in_the_set_up() {
     let why = format!("{node} is not ready since");
     assert_eq!(ended.code, 3, "{}", ended.text);
     assert!(stage.report("report.json").contains(&why), "no {why:?} in {}", ended.text);
+    // Lines are broken for readers.
+    let told = ended.text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(told.contains("diagnostics are in"), "{}", ended.text);
+    let kept = fs::read_to_string(stage.run_dir().join("diagnostics/summary.txt")).unwrap();
+    assert!(kept.contains(&node), "no {node} in {kept}");
 
     await_ready(&node, "Unknown");
     let stage = Stage::new();

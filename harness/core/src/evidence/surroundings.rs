@@ -13,6 +13,9 @@ pub struct Surroundings {
     /// The machines that carry the system, by name. None where the target does not tell.
     #[serde(default)]
     pub machines: BTreeMap<String, Machine>,
+    /// What was kept where a machine did not stay ready: `diagnostics are in DIRECTORY`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub diagnostics: Option<String>,
 }
 
 /// How a machine is.
@@ -28,7 +31,25 @@ impl Surroundings {
     /// What could not be seen is no gap in the record: it says why.
     pub fn unknown(why: impl ToString) -> Self {
         let why = format!("not known: {}", why.to_string());
-        Self { known: BTreeMap::from([("surroundings".to_owned(), why)]), machines: BTreeMap::new() }
+        Self { known: BTreeMap::from([("surroundings".to_owned(), why)]), ..Self::default() }
+    }
+
+    /// The machines that did not stay ready from this look to a later one, each with what became of it.
+    pub fn unsteady(&self, later: &Self) -> Vec<String> {
+        let before = self.machines.iter().filter_map(|(name, was)| match later.machines.get(name) {
+            None => Some(format!("{name} is gone")),
+            Some(is) => unready(name, is).or_else(|| {
+                (is.since != was.since)
+                    .then(|| format!("{name} was not ready meanwhile: it is again since {}", is.since))
+            }),
+        });
+        let new = later.machines.iter().filter(|(name, _)| !self.machines.contains_key(*name));
+        before.chain(new.filter_map(|(name, is)| unready(name, is))).collect()
+    }
+
+    /// The machines that are not ready, each with why.
+    pub fn unready(&self) -> Vec<String> {
+        self.machines.iter().filter_map(|(name, machine)| unready(name, machine)).collect()
     }
 
     /// Whether the target has nothing to tell.
@@ -56,6 +77,11 @@ impl Surroundings {
     }
 }
 
+fn unready(name: &str, machine: &Machine) -> Option<String> {
+    let why = machine.unready.as_ref()?;
+    Some(format!("{name} is not ready since {}: {why}", machine.since))
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -65,7 +91,7 @@ mod tests {
     fn look(known: &[(&str, &str)]) -> Surroundings {
         let known = known.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let machine = Machine { unready: None, since: "now".into() };
-        Surroundings { known, machines: BTreeMap::from([("one".to_owned(), machine)]) }
+        Surroundings { known, machines: BTreeMap::from([("one".to_owned(), machine)]), diagnostics: None }
     }
 
     fn lines(looks: &[Surroundings]) -> Vec<String> {

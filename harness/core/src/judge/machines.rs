@@ -1,44 +1,43 @@
 //! Machines: those that carried the system when the load began, against how they were at its end. One that went away in
 //! between spoils the evidence: nobody knows whether the system or its machine was slow.
 
-use std::collections::BTreeMap;
-
 use super::{Finding, State, proofs::finding};
-use crate::evidence::{Machine, Surroundings};
-
-type Seen = BTreeMap<String, Machine>;
+use crate::evidence::Surroundings;
 
 /// What was seen first, and last.
 #[derive(Debug, Default)]
 pub(super) struct Machines {
-    first: Option<Seen>,
-    last: Option<Seen>,
+    first: Option<Surroundings>,
+    last: Option<Surroundings>,
 }
 
 impl Machines {
     /// Takes a look around. One that saw no machine says nothing.
     pub(super) fn take(&mut self, seen: &Surroundings) {
-        let machines = Some(seen.machines.clone()).filter(|machines| !machines.is_empty());
+        let seen = Some(seen.clone()).filter(|seen| !seen.machines.is_empty());
         if self.first.is_none() {
-            self.first = machines;
-        } else if machines.is_some() {
-            self.last = machines;
+            self.first = seen;
+        } else if seen.is_some() {
+            self.last = seen;
         }
     }
 
     /// Nothing, where nothing was told of machines.
     pub(super) fn finding(&self) -> Option<Finding> {
         let first = self.first.as_ref()?;
-        let why: Vec<String> = match &self.last {
-            None => first.iter().filter_map(|(name, machine)| unready(name, machine)).collect(),
-            Some(last) => changed(first, last),
+        let why = match &self.last {
+            None => first.unready(),
+            Some(last) => first.unsteady(last),
         };
-        let all = first.len() as u64;
-        let (state, detail) = match (why.is_empty(), &self.last) {
+        let all = first.machines.len() as u64;
+        let (state, mut detail) = match (why.is_empty(), &self.last) {
             (false, _) => (State::Invalid, why.join("; ")),
             (true, Some(_)) => (State::Met, "the same readiness before and after the load".into()),
             (true, None) => (State::Met, "seen before the load only".into()),
         };
+        if let Some(kept) = self.last.as_ref().and_then(|last| last.diagnostics.as_ref()) {
+            detail = format!("{detail}; {kept}");
+        }
         let ready = all.saturating_sub(why.len() as u64);
         let measured = format!("{ready} of {all} stayed ready");
         Some(Finding {
@@ -47,23 +46,6 @@ impl Machines {
             ..finding("the machines beneath stayed ready", state, detail)
         })
     }
-}
-
-fn changed(first: &Seen, last: &Seen) -> Vec<String> {
-    let before = first.iter().filter_map(|(name, was)| match last.get(name) {
-        None => Some(format!("{name} is gone")),
-        Some(is) => unready(name, is).or_else(|| {
-            (is.since != was.since)
-                .then(|| format!("{name} was not ready meanwhile: it is again since {}", is.since))
-        }),
-    });
-    let new = last.iter().filter(|(name, _)| !first.contains_key(*name));
-    before.chain(new.filter_map(|(name, is)| unready(name, is))).collect()
-}
-
-fn unready(name: &str, machine: &Machine) -> Option<String> {
-    let why = machine.unready.as_ref()?;
-    Some(format!("{name} is not ready since {}: {why}", machine.since))
 }
 
 #[cfg(test)]
@@ -113,6 +95,15 @@ mod tests {
             assert_eq!((finding.state, outcome), (State::Invalid, Outcome::Inconclusive), "{words}");
             assert_eq!((finding.detail.as_str(), finding.measured.as_str()), (words, "1 of 2 stayed ready"));
         }
+    }
+
+    #[test]
+    fn what_was_kept_of_it_is_told() {
+        let (first, last) = (look(&[("a", "t1", None)]), look(&[("a", "t2", Some("stopped"))]));
+        let What::LookedAround(mut last) = last else { return };
+        last.diagnostics = Some("diagnostics are in x".to_owned());
+        let (finding, _) = seen(&[first, What::LookedAround(last)]);
+        assert_eq!(finding.detail, "a is not ready since t2: stopped; diagnostics are in x");
     }
 
     #[test]

@@ -50,7 +50,7 @@ pub(crate) async fn look(
     known.extend(machines.iter().map(|node| (format!("node/{}", nodes::name(node)), nodes::runs(node))));
     let machines: BTreeMap<String, Machine> =
         machines.iter().map(|node| (nodes::name(node).to_owned(), nodes::machine(node))).collect();
-    Ok(Surroundings { known, machines })
+    Ok(Surroundings { known, machines, diagnostics: None })
 }
 
 async fn cluster(client: &Client, site: &Site) -> Result<BTreeMap<String, String>, Trouble> {
