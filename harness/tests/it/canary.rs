@@ -2,11 +2,13 @@
 //! the same of whole sets that get all of the traffic at once; and one of each kind of harm, with short phases.
 //! All handicaps, many times: `make canary-series`.
 
+use std::{fs, os::unix::fs::PermissionsExt};
+
 use serde_json::Value;
 
 use crate::{
-    machine::with_a_defective_v2,
-    stage::{Ended, Stage, in_lanes},
+    machine::{defective, with_a_defective_v2, with_v2},
+    stage::{Ended, Stage, in_lanes, root},
 };
 
 /// As short as a judge allows: it learns for 30 s, and a comparison takes four batches of 10 s.
@@ -86,16 +88,18 @@ fn a_version_that_is_worse_is_rolled_back_together_with_a_fault_on_it() {
     assert_replays(&stage, &ended);
 }
 
-/// A defect, what is judged, and the metric by which its version is rolled back.
-type Harm = (&'static str, &'static str, &'static str);
+/// A defect, what is judged, the metric by which its version is rolled back, and the defect that the stable version has.
+type Harm = (&'static str, &'static str, &'static str, &'static str);
 
 const SLOW: [Harm; 2] =
-    [("latency:x4", "harm: { p50: 50% }", "p50"), ("tail:x20@20%", "harm: { p95: 100% }", "p95")];
-const WRONG: [Harm; 4] = [
-    ("wrong-answers:6%", "harm: { wrong-answers: 1% }", "wrong-answers"),
-    ("lost-writes:30%", "harm: { lost-writes: 3% }", "lost-writes"),
-    ("leak:128KiB", "keeps: { memory: 75MiB }", "memory <= 78.6 MB"),
-    ("lying-readiness:500", "harm: { errors: 2% }", "errors"),
+    [("latency:x4", "harm: { p50: 50% }", "p50", ""), ("tail:x20@20%", "harm: { p95: 100% }", "p95", "")];
+const WRONG: [Harm; 5] = [
+    ("wrong-answers:6%", "harm: { wrong-answers: 1% }", "wrong-answers", ""),
+    ("lost-writes:30%", "harm: { lost-writes: 3% }", "lost-writes", ""),
+    ("leak:128KiB", "keeps: { memory: 75MiB }", "memory <= 78.6 MB", ""),
+    ("lying-readiness:500", "harm: { errors: 2% }", "errors", ""),
+    // Twice as many, where there are some already.
+    ("errors:8%", "harm: { errors: 2% }", "errors", "errors:4%"),
 ];
 
 /// Time for more batches: on a busy machine one may not show it.
@@ -111,11 +115,12 @@ fn each_harm_that_is_wrong_is_rolled_back_by_its_metric() {
 
 /// All at once, each with half of the load.
 fn rolled_back<const N: usize>(harms: [Harm; N], canary: &str, each: &str) {
-    in_lanes(0..N, harms, |_, (defect, harm, by)| {
+    in_lanes(0..N, harms, |_, (defect, harm, by, stable)| {
         let stage = Stage::new();
         let file = with_a_defective_v2(&stage, defect);
         let text = scenario(canary, each, "").replace("harm: { errors: 2% }", harm).replace("300/s", "150/s");
-        let ended = stage.run(&text.replace("SYSTEM", &file), &[]);
+        let more = if stable.is_empty() { vec![] } else { defective(stable) };
+        let ended = stage.run(&text.replace("SYSTEM", &file), &more);
         assert_eq!(ended.code, 1, "{defect}: {}", ended.text);
         let (missed, met) = (stage.findings("missed"), stage.findings("met"));
         for what in ["canary is no worse".to_owned(), format!("canary {by} is no worse")] {
@@ -159,34 +164,54 @@ checks: [no-lost-write]
 generator: { lag: 200ms }
 ";
 
-/// What v2 is, and what must become of it.
-type Release = (&'static str, fn(&Stage, &Ended));
+/// What v2 is, how many ask a second, and what must become of it.
+type Release = (&'static str, &'static str, fn(&Stage, &Ended));
 
-/// All at once, each with half of the load.
+/// All at once, each with half of the load or less.
 #[test]
 fn a_whole_set_is_promoted_by_its_bounds_taken_back_by_them_or_gets_no_user() {
-    let releases: [Release; 4] = [
-        ("none", |stage, ended| {
+    let releases: [Release; 6] = [
+        ("none", "150/s", |stage, ended| {
             assert_eq!(ended.code, 0, "{}", ended.text);
             assert!(stage.findings("met").contains(&"rollout completes".to_owned()), "{}", ended.text);
             assert_replays(stage, ended);
         }),
-        ("errors:12%", |stage, ended| {
+        ("errors:12%", "150/s", |stage, ended| {
             assert_eq!(ended.code, 1, "{}", ended.text);
             assert!(stage.findings("met").contains(&"rollout is taken back".to_owned()), "{}", ended.text);
             assert!(ended.text.contains("is missed: rolled back"), "{}", ended.text);
         }),
-        ("failing-migration", never_came_up),
-        ("slow-start:120s", never_came_up),
+        ("failing-migration", "50/s", never_came_up),
+        ("slow-start:120s", "50/s", never_came_up),
+        ("wrong-secret", "50/s", never_came_up),
+        ("no-program", "50/s", never_came_up),
     ];
-    in_lanes(0..releases.len(), releases, |_, (defect, check)| {
+    in_lanes(0..releases.len(), releases, |_, (what, rate, check)| {
         let stage = Stage::new();
-        let file = if defect == "none" { "SYSTEM".to_owned() } else { with_a_defective_v2(&stage, defect) };
-        let ended = stage.run(&GREEN.replace("SYSTEM", &file), &[]);
-        println!("{defect}: exit code {}", ended.code);
+        let file = match what {
+            "none" => "SYSTEM".to_owned(),
+            "wrong-secret" => with_v2(&stage, &format!("{{ program: {} }}", with_a_wrong_secret(&stage))),
+            "no-program" => with_v2(&stage, "{ program: /bin/false }"),
+            defect => with_a_defective_v2(&stage, defect),
+        };
+        let ended = stage.run(&GREEN.replace("SYSTEM", &file).replace("150/s", rate), &[]);
+        println!("{what}: exit code {}", ended.code);
         check(&stage, &ended);
         stage.assert_nothing_left();
     });
+}
+
+/// The service, told another password than the database knows.
+fn with_a_wrong_secret(stage: &Stage) -> String {
+    let program = stage.dir().join("wrong-secret");
+    let service = root().join("target/release/causal-service");
+    let text = format!(
+        "#!/bin/sh\nDATABASE_URL=$(echo \"$DATABASE_URL\" | sed 's|:[^:@]*@|:wrong@|')\nexport DATABASE_URL\nexec {}\n",
+        service.display()
+    );
+    fs::write(&program, text).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    program.display().to_string()
 }
 
 /// Its health check gates: no user reaches what never was ready.

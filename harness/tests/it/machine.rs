@@ -21,7 +21,7 @@ objectives:
 checks: [no-lost-write, no-duplicate, right-answers]
 ";
 
-fn defective(defect: &str) -> Vec<String> {
+pub(crate) fn defective(defect: &str) -> Vec<String> {
     let program = root().join("target/release/causal-service-defects");
     let defect = format!("service.settings.DEFECT={defect}");
     vec!["--set".into(), format!("service.program={}", program.display()), "--set".into(), defect]
@@ -319,9 +319,14 @@ fn a_rollout_that_never_comes_up_fails_the_run_is_taken_back_and_users_go_on() {
 
 /// The reference system with a `v2` that has a defect, as a file of the stage.
 pub(crate) fn with_a_defective_v2(stage: &Stage, defect: &str) -> String {
-    let system = std::fs::read_to_string(root().join("deploy/system.yml")).unwrap();
     let program = root().join("target/release/causal-service-defects");
-    let bad = format!("v2: {{ program: {}, settings: {{ DEFECT: \"{defect}\" }} }}", program.display());
+    with_v2(stage, &format!("{{ program: {}, settings: {{ DEFECT: \"{defect}\" }} }}", program.display()))
+}
+
+/// The reference system with another `v2`.
+pub(crate) fn with_v2(stage: &Stage, revision: &str) -> String {
+    let system = std::fs::read_to_string(root().join("deploy/system.yml")).unwrap();
+    let bad = format!("v2: {revision}");
     let good = "v2: { settings: { VERSION: v2 } }";
     assert!(system.contains(good), "{good}");
     // The file stands elsewhere: what it names beside itself is named from the root.

@@ -15,6 +15,7 @@ mod drill;
 mod dry_run;
 mod gate;
 mod images;
+mod ingress;
 mod outage;
 mod own;
 mod parity;

@@ -17,9 +17,11 @@ use gauntlet_backup::{
     call::{Call, Ended, Input, Later, Output, Programs},
     content,
     form::{
+        configuration::{self, StreamKind},
         logical,
         place::Directory,
         point_in_time::{DataDirectory, Until},
+        redis::{Server, Way},
         wal::Stream,
     },
     restore,
@@ -27,7 +29,7 @@ use gauntlet_backup::{
 use rustix::process::geteuid;
 use tokio::io::AsyncWrite;
 
-use crate::stage::{Ground, SCHEMA, entries, made, policy};
+use crate::stage::{Ground, SCHEMA, entries, key, made, policy};
 
 const BIG: &str = "create table big (id int primary key, text text);
     insert into big select i, string_agg(md5(i::text || j), '') from generate_series(1, 20000) i, generate_series(1, 10) j group by i;";
@@ -90,6 +92,48 @@ async fn a_full_disk_ends_a_backup_without_leaving_a_set_and_without_touching_th
     let after = content::read(&server.connection, &ground.programs, 16).await.unwrap();
     assert_eq!(content::compare(&before, &after), []);
     server.stop();
+}
+
+/// Bytes that no compression makes smaller.
+fn noise(count: usize) -> Vec<u8> {
+    let mut state = 1u64;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 56) as u8
+    };
+    std::iter::repeat_with(&mut next).take(count).collect()
+}
+
+#[tokio::test]
+async fn a_full_disk_ends_a_backup_of_redis_and_of_a_configuration_too() {
+    let ground = Ground::new();
+    let small = Small::mount(&ground.dir.path().join("small"));
+    let big = noise(4 << 20);
+    let mut servers = vec![];
+    for (name, append_only) in [("cache", false), ("appending", true)] {
+        let server = ground.start_redis(name, append_only).await;
+        let mut connection = server.connection.clone();
+        redis::cmd("SET").arg("big").arg(big.as_slice()).exec_async(&mut connection).await.unwrap();
+        servers.push(server);
+    }
+    let [snapshot, appended] = [servers[0].server.clone(), servers[1].server.clone()];
+    let way = Way::Aof { directory: ground.path("appending"), name: "appendonlydir".into() };
+    let appended = Server { way, ..appended };
+    let mut content = big.as_slice();
+    let stream =
+        configuration::Stream { of: "namespace shop".into(), kind: StreamKind::Yaml, content: &mut content };
+    let (seal, _) = key();
+    for source in [Source::Redis(snapshot), Source::Redis(appended), Source::Configuration(stream)] {
+        let full = backup(source, &small.path, About { system: "shop", seal: &seal }, &ground.programs)
+            .await
+            .unwrap_err();
+        let said = full.to_string();
+        assert!(said.contains("No space left on device") && said.contains("make room"), "{said}");
+        assert_eq!(entries(&small.path), Vec::<String>::new());
+    }
+    for server in &servers {
+        assert_eq!(server.size().await, 1, "the source was touched");
+    }
 }
 
 /// Kills the program of one name when it has read so many bytes, as one who pulls the plug in the middle of a restore.
