@@ -63,6 +63,12 @@ impl Snapshot {
         content::parse(lines.iter().map(String::as_str))
     }
 
+    /// Sequences and definitions, without any table.
+    pub(crate) async fn shape(&mut self) -> Result<Content, Error> {
+        let lines = self.ask(&statements::shape()).await?;
+        content::parse(lines.iter().map(String::as_str))
+    }
+
     /// Every row, by table.
     pub(crate) async fn rows(&mut self) -> Result<BTreeMap<String, Vec<String>>, Error> {
         let mut rows = BTreeMap::new();

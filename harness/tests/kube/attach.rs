@@ -76,7 +76,7 @@ fn second(dir: &Path) -> std::path::PathBuf {
     let up = "../".repeat(overlay.components().count() - 1);
     let base = root().join("deploy/overlays/kind");
     let base = format!("{up}{}", base.strip_prefix("/").unwrap().display());
-    let port = r#"[{"op": "replace", "path": "/spec/ports/0/nodePort", "value": 30081}]"#;
+    let port = r#"[{"op": "replace", "path": "/spec/ports/0/nodePort", "value": 30083}]"#;
     let patch = format!("patches: [{{ target: {{ kind: Service, name: ingress }}, patch: '{port}' }}]\n");
     fs::write(overlay.join("kustomization.yml"), format!("resources: [{base}]\n{patch}")).unwrap();
     let text = fs::read_to_string(reference()).unwrap();
@@ -107,7 +107,7 @@ fn a_run_names_what_it_stands_on_and_a_way_to_another_deployment_is_told_with_it
     assert!(begun.elapsed() < Duration::from_secs(30), "it was waited for what no waiting mends");
     assert_eq!(left_of(&stage), Vec::<String>::new());
     let stage = Stage::new();
-    let ended = stage.run(&on(&other), &attached("causal-2", &["--endpoint", "127.0.0.1:30081"]));
+    let ended = stage.run(&on(&other), &attached("causal-2", &["--endpoint", "127.0.0.1:30083"]));
     assert_eq!(ended.code, 0, "{}", ended.text);
     names_images_nodes_and_versions();
     assert_eq!(left_of(&stage), Vec::<String>::new());

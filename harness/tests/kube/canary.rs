@@ -18,11 +18,12 @@ use gauntlet_kube::{KubeTarget, KubeWitness, Mode, Site, connect};
 
 use crate::{
     cluster::{here, kubeconfig, kubectl, left_of_run},
+    own::{Own, PORTS},
     stage::{Stage, root},
     target::{Gone, awaits},
 };
 
-const ENDPOINT: &str = "127.0.0.1:30080";
+const PORT: u16 = PORTS[2];
 const ASKED: u32 = 400;
 
 fn name(text: &str) -> Name {
@@ -31,7 +32,7 @@ fn name(text: &str) -> Name {
 
 /// Who answers one request by the users' way; nobody while an ingress comes or goes.
 fn answered() -> Option<String> {
-    let mut stream = TcpStream::connect(ENDPOINT).ok()?;
+    let mut stream = TcpStream::connect(("127.0.0.1", PORT)).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
     stream.write_all(b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").ok()?;
     let mut answer = String::new();
@@ -62,17 +63,18 @@ struct Up {
 
 impl Up {
     async fn new(set: &Name) -> Self {
+        let own = Own::new(PORT, &[], "");
         let run = format!("sets-{}", std::process::id());
         let site = Arc::new(Site {
             namespace: format!("gauntlet-{run}"),
             run,
             kubeconfig: Some(kubeconfig()),
             context: None,
-            mode: Mode::Provision { overlay: root().join("deploy/overlays/kind") },
+            mode: Mode::Provision { overlay: own.overlay() },
         });
         let namespace = site.namespace.clone();
         let gone = Gone(namespace.clone());
-        let text = std::fs::read_to_string(root().join("deploy/system.yml")).unwrap();
+        let text = std::fs::read_to_string(own.system()).unwrap();
         let system = system::read(text).unwrap();
         let v2 = system.components[&name("service")].revision(&name("v2")).unwrap();
         let system = Arc::new(system.with_set(set, 1, &name("service"), v2));

@@ -44,7 +44,7 @@ fn the_policies_let_in_what_they_must_and_nothing_else() {
 #[test]
 #[ignore = "needs a cluster: make test-kube"]
 fn a_policy_that_lets_in_too_much_or_too_little_fails_by_the_connections() {
-    let own = Own::new(PORTS[0], &[("open.yml", OPEN)], NO_SCRAPE);
+    let own = Own::new(PORTS[3], &[("open.yml", OPEN)], NO_SCRAPE);
     let ended = run(own.system().to_str().unwrap());
     assert_eq!(ended.code, 1, "{}", ended.text);
     // However the terminal breaks its lines.

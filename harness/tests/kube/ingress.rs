@@ -114,13 +114,12 @@ async fn a_frozen_replica_is_out_of_the_rotation_and_a_new_one_in_it_in_time() {
     let own = Own::new(PORTS[2], &[], "");
     let run = format!("rotation-{}", std::process::id());
     let namespace = format!("gauntlet-{run}");
-    let overlay = own.system().with_file_name("overlay");
     let site = Arc::new(Site {
         namespace: namespace.clone(),
         run: run.clone(),
         kubeconfig: Some(kubeconfig()),
         context: None,
-        mode: Mode::Provision { overlay },
+        mode: Mode::Provision { overlay: own.overlay() },
     });
     let _gone = Gone(namespace.clone());
     let client = connect(site.kubeconfig.as_deref(), None).await.unwrap();

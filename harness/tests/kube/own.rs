@@ -60,6 +60,11 @@ impl Own {
         self
     }
 
+    /// What is deployed of it.
+    pub(crate) fn overlay(&self) -> PathBuf {
+        self.dir.path().join("overlay")
+    }
+
     /// The system file.
     pub(crate) fn system(&self) -> PathBuf {
         self.dir.path().join("system.yml")

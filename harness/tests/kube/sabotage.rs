@@ -62,7 +62,7 @@ fn an_image_that_is_not_there_is_a_rollout_that_does_not_complete() {
 #[test]
 #[ignore = "needs a cluster: make test-kube"]
 fn a_probe_of_another_port_is_a_rollout_that_does_not_complete() {
-    stalls(PORTS[2], "{ settings: { PORT: \"9000\" } }");
+    stalls(PORTS[1], "{ settings: { PORT: \"9000\" } }");
 }
 
 /// Writes without an idempotency key, which the ingress never sends twice, while every replica is replaced three times.
@@ -131,7 +131,7 @@ fn replaced(port: u16, overlay: &str) -> (Stage, Ended) {
 #[test]
 #[ignore = "needs a cluster: make test-kube"]
 fn without_a_drain_users_see_errors() {
-    let (stage, ended) = replaced(PORTS[3], NO_DRAIN);
+    let (stage, ended) = replaced(PORTS[2], NO_DRAIN);
     assert_eq!(ended.code, 1, "{}", ended.text);
     assert_eq!(stage.findings("missed"), ["errors < 0.01% in rollouts"], "{}", ended.text);
 }
@@ -152,7 +152,7 @@ fn as_it_is_deployed_users_see_none() {
 fn as_shipped_nobody_notices_an_update_and_its_rollback() {
     let shipped = fs::read_to_string(root().join("scenarios/rollout/rollback.yml")).unwrap();
     let shipped = shipped.replace("  - p95 < 200ms\n", "");
-    let own = Own::new(PORTS[0], &[], "");
+    let own = Own::new(PORTS[1], &[], "");
     let stage = Stage::new();
     let ended = run(&stage, &own, &shipped.replace("../../deploy/system.yml", "SYSTEM"));
     assert_eq!(ended.code, 0, "{}", ended.text);

@@ -16,14 +16,14 @@ use tokio::time::{Instant, sleep};
 use crate::{
     cluster::{kubeconfig, kubectl, left_of_run},
     conformance::{Runs, Subject, conforms, runs_programs},
-    stage::root,
+    own::{Own, PORTS},
 };
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The reference system without its ingress, whose Service holds the node port all the same: no other run may meanwhile.
-fn without_ingress() -> System {
-    let text = std::fs::read_to_string(root().join("deploy/system.yml")).unwrap();
+fn without_ingress(own: &Own) -> System {
+    let text = std::fs::read_to_string(own.system()).unwrap();
     let mut system = system::read(text).unwrap();
     system.components.shift_remove(&"ingress".parse::<Name>().unwrap());
     system
@@ -53,17 +53,18 @@ impl Drop for Gone {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a cluster: make test-kube"]
 async fn a_cluster_does_what_every_target_does() {
+    let own = Own::new(PORTS[2], &[], "");
     let run = format!("conformance-{}", std::process::id());
     let site = Arc::new(Site {
         namespace: format!("gauntlet-{run}"),
         run: run.clone(),
         kubeconfig: Some(kubeconfig()),
         context: None,
-        mode: Mode::Provision { overlay: root().join("deploy/overlays/kind") },
+        mode: Mode::Provision { overlay: own.overlay() },
     });
     let _gone = Gone(site.namespace.clone());
     let client = connect(site.kubeconfig.as_deref(), None).await.unwrap();
-    let system = Arc::new(without_ingress());
+    let system = Arc::new(without_ingress(&own));
     let witness = KubeWitness::new(client.clone(), system.clone(), site.clone());
     let kept = tempfile::tempdir().unwrap();
     let artefacts = Arc::new(ArtefactFolder::of(kept.path()));

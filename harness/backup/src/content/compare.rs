@@ -115,13 +115,28 @@ pub fn lost(before: &Content, after: &Content, same_version: bool) -> Vec<Differ
     let is_lost = |difference: &Difference| match difference {
         Difference::Table { .. } => true,
         Difference::Rows { before, after, .. } => same_version || before != after,
-        Difference::Sequence { before, after, .. } => !before.zip(*after).is_some_and(|(old, new)| {
-            let ahead = |(old_last, last): (i64, i64)| last.cmp(&old_last) as i64 * old.by.signum() >= 0;
-            old.cycles || old.last.is_none() || old.last.zip(new.last).is_some_and(ahead)
-        }),
+        Difference::Sequence { before, after, .. } => !gives_none_again(*before, *after),
         Difference::Definition { after, .. } => after.is_none(),
     };
     compare(before, after).into_iter().filter(is_lost).collect()
+}
+
+/// What a server that came back with its own files lacks, while it goes on: a definition is there to the letter, no sequence gives values again.
+pub(super) fn gone(before: &Content, after: &Content) -> Vec<Difference> {
+    let is_gone = |difference: &Difference| match difference {
+        Difference::Sequence { before, after, .. } => before.is_some() && !gives_none_again(*before, *after),
+        Difference::Definition { before, .. } => before.is_some(),
+        Difference::Table { .. } | Difference::Rows { .. } => true,
+    };
+    compare(before, after).into_iter().filter(is_gone).collect()
+}
+
+/// Both are there, and the second is as far as the first or further on.
+fn gives_none_again(before: Option<Sequence>, after: Option<Sequence>) -> bool {
+    before.zip(after).is_some_and(|(old, new)| {
+        let ahead = |(old_last, last): (i64, i64)| last.cmp(&old_last) as i64 * old.by.signum() >= 0;
+        old.cycles || old.last.is_none() || old.last.zip(new.last).is_some_and(ahead)
+    })
 }
 
 type Pair<'a, T> = (&'a String, Option<&'a T>, Option<&'a T>);

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{RowDifference, compare_rows};
+use super::{Content, Difference, RowDifference, compare::gone, compare_rows};
 use crate::{call::Programs, error::Error, postgres::Connection, snapshot::Snapshot};
 
 /// Every row of a database by table, or every key of Redis by its prefix: key and digest, a JSON text each. About a hundred bytes
@@ -10,6 +10,8 @@ use crate::{call::Programs, error::Error, postgres::Connection, snapshot::Snapsh
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rows {
     pub(crate) tables: BTreeMap<String, Vec<String>>,
+    /// Sequences and definitions of a database; Redis has none.
+    pub(crate) shape: Content,
     /// When keys expire, in Unix milliseconds, by prefix and key.
     pub(crate) expires: BTreeMap<String, BTreeMap<String, u64>>,
     /// When it was read, by the clock that they expire by.
@@ -27,13 +29,18 @@ pub struct Kept {
     pub changing: Vec<String>,
     /// Rows that are not there, or not as they were.
     pub lost: Vec<RowDifference>,
+    /// Sequences and definitions that had to be there.
+    pub shape: usize,
+    /// Those that are not there, or not as they were.
+    pub gone: Vec<Difference>,
 }
 
 impl Rows {
     /// Reads them in one snapshot; writes go on meanwhile.
     pub async fn read(connection: &Connection, programs: &dyn Programs) -> Result<Self, Error> {
         let work = async |mut snapshot: Snapshot| {
-            snapshot.rows().await.map(|tables| Self { tables, ..Self::default() })
+            let tables = snapshot.rows().await?;
+            Ok(Self { tables, shape: snapshot.shape().await?, ..Self::default() })
         };
         Snapshot::during(connection, programs, work).await
     }
@@ -51,7 +58,9 @@ impl Rows {
 
     /// What became of these rows after a restore, but for tables that change anyway.
     pub fn kept(&self, changing: Vec<String>, restored: &Self) -> Result<Kept, Error> {
-        let mut kept = Kept { changing, ..Kept::default() };
+        let shape = self.shape.sequences.len() + self.shape.definitions.len();
+        let gone = gone(&self.shape, &restored.shape);
+        let mut kept = Kept { changing, shape, gone, ..Kept::default() };
         for (table, rows) in &self.tables {
             if !kept.changing.contains(table) {
                 kept.tables += 1;
@@ -81,7 +90,8 @@ impl Rows {
 
 #[cfg(test)]
 mod tests {
-    use super::Rows;
+    use super::{Content, Rows};
+    use crate::content::Sequence;
 
     fn rows(tables: &[(&str, &[(&str, &str)])]) -> Rows {
         let lines = |rows: &[(&str, &str)]| {
@@ -115,6 +125,28 @@ mod tests {
         let lost: Vec<_> = kept.lost.iter().map(|row| (row.key.as_str(), row.missing, row.extra)).collect();
         assert_eq!(lost, [("(2)", 1, 0), ("(3)", 1, 1)]);
         assert_eq!(before.kept(vec![], &rows(&[])).unwrap().lost.len(), 3, "a table that is gone");
+    }
+
+    #[test]
+    fn a_definition_that_is_not_as_it_was_and_a_sequence_that_fell_back_are_named() {
+        let shape = |last: i64, index: &str| {
+            let sequence = Sequence { last: Some(last), by: 1, cycles: false };
+            let definitions = [("index i".to_owned(), index.to_owned())].into();
+            let shape =
+                Content { sequences: [("s".to_owned(), sequence)].into(), definitions, ..Content::default() };
+            Rows { shape, ..Rows::default() }
+        };
+        let before = shape(7, "on t (a)");
+        let kept = before.kept(vec![], &shape(900, "on t (a)")).unwrap();
+        assert_eq!((kept.shape, kept.gone), (2, vec![]));
+        let told = |restored: &Rows| -> Vec<String> {
+            before.kept(vec![], restored).unwrap().gone.iter().map(ToString::to_string).collect()
+        };
+        assert_eq!(told(&shape(7, "on t (b)")), ["index i: \"on t (a)\" before, \"on t (b)\" after"]);
+        assert_eq!(told(&shape(6, "on t (a)")), ["sequence s: Some(Some(7)) before, Some(Some(6)) after"]);
+        assert_eq!(told(&Rows::default()).len(), 2);
+        // What is new is nobody's loss.
+        assert_eq!(Rows::default().kept(vec![], &before).unwrap().gone, []);
     }
 
     #[test]

@@ -39,7 +39,12 @@ pub(crate) fn catalogue() -> String {
 /// Digests of all that a database holds: tables cut into ranges, sequences, definitions.
 pub(crate) fn digests(tables: &[Listed], ranges: u16) -> String {
     let tables: String = tables.iter().map(|table| digest(table, ranges.max(1))).collect();
-    format!("{tables}{SEQUENCES}{}", definitions())
+    tables + &shape()
+}
+
+/// All but the rows: sequences, definitions.
+pub(crate) fn shape() -> String {
+    format!("{SEQUENCES}{}", definitions())
 }
 
 /// The rows of some ranges of a table: key and digest.

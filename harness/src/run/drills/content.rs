@@ -104,15 +104,25 @@ impl<'a> Running<'a> {
                     named.collect::<Vec<_>>().join(", ")
                 ));
             }
+            if !kept.gone.is_empty() {
+                let named = kept.gone.iter().take(TOLD).map(ToString::to_string);
+                let named = named.collect::<Vec<_>>().join(", ");
+                return Err(format!(
+                    "{} sequences and definitions that were there before are not there, or not as they were: {named}",
+                    kept.gone.len()
+                ));
+            }
             let moment = if to_the_end { "the destruction" } else { "the backup" };
-            let Kept { rows: compared, tables: of, changing, .. } = kept;
+            let Kept { rows: compared, tables: of, shape, changing, .. } = kept;
+            let shape =
+                if shape == 0 { String::new() } else { format!(", and {shape} sequences and definitions") };
             let except = if changing.is_empty() {
                 String::new()
             } else {
                 let named = changing.join(", ");
                 format!("; not compared, for their {rows} change under this load: {named}")
             };
-            say(format!("as before {moment}, one by one: {compared} {rows} in {of} {tables}{except}"));
+            say(format!("as before {moment}, one by one: {compared} {rows} in {of} {tables}{shape}{except}"));
         }
         for backup in self.sets.iter().filter(|backup| backup.taken.form == Form::Snapshot) {
             let Way::Redis { server, .. } = &backup.way else { continue };
