@@ -151,7 +151,7 @@ fn as_it_is_deployed_users_see_none() {
 #[ignore = "needs a cluster: make test-kube"]
 fn as_shipped_nobody_notices_an_update_and_its_rollback() {
     let shipped = fs::read_to_string(root().join("scenarios/rollout/rollback.yml")).unwrap();
-    let shipped = shipped.replace("  - p95 < 200ms\n", "");
+    let shipped = shipped.replace("  - p95 < 200ms\n", "") + "generator: { lag: 2s, sent: 90% }\n";
     let own = Own::new(PORTS[1], &[], "");
     let stage = Stage::new();
     let ended = run(&stage, &own, &shipped.replace("../../deploy/system.yml", "SYSTEM"));
