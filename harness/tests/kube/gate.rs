@@ -7,8 +7,9 @@ use crate::{
     stage::Stage,
 };
 
-/// What no test asks for: how fast a machine is that others use as well. `scripts/gates 10 kube` measures it.
-const SPEED: &str = "p95 < 200ms";
+/// What no test asks for: how fast a machine is that others use as well, and how soon it is as fast as before.
+/// `scripts/gates 10 kube` measures it.
+const SPEED: [&str; 2] = ["p95 < 200ms", "recovery < 5s"];
 
 #[test]
 #[ignore = "needs a cluster: make test-kube"]
@@ -27,7 +28,9 @@ fn the_gate_passes_and_leaves_nothing() {
             continue;
         }
         let missed: Vec<&str> = ended.text.lines().filter(|line| line.starts_with("missed  ")).collect();
-        let slow = ended.code == 1 && !missed.is_empty() && missed.iter().all(|line| line.contains(SPEED));
+        let slow = ended.code == 1
+            && !missed.is_empty()
+            && missed.iter().all(|line| SPEED.iter().any(|what| line.contains(what)));
         assert!(ended.code == 0 || slow, "exit code {}: {}", ended.code, ended.text);
         break;
     }
