@@ -20,7 +20,7 @@ use crate::{
     cluster::{here, kubeconfig, kubectl, left_of_run},
     own::{Own, PORTS},
     stage::{Stage, root},
-    target::{Gone, awaits},
+    target::{Gone, all_up, awaits},
 };
 
 const PORT: u16 = PORTS[2];
@@ -83,14 +83,7 @@ impl Up {
         let target = KubeTarget::new(client, system.clone(), site);
         let up = Self { target, witness, namespace, _gone: gone };
         up.apply(&Act::Start { unit: Unit::Ground }).await;
-        for (component, spec) in system.components.iter().filter(|(_, spec)| spec.set.is_none()) {
-            for index in 1..=spec.replicas {
-                up.apply(&Act::Start { unit: Place::replica(component, index).unit }).await;
-            }
-            for index in 1..=spec.replicas {
-                up.sees(Query::Ready { at: Place::replica(component, index) }, "ready").await;
-            }
-        }
+        all_up(&up.target, &up.witness, &system).await;
         up.sees(Query::Way { at: Place::replica(&name("ingress"), 1) }, "ready").await;
         up
     }

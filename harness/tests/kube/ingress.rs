@@ -26,7 +26,7 @@ use tokio::{
 use crate::{
     cluster::{kubeconfig, kubectl, left_of_run},
     own::{Own, PORTS},
-    target::{Gone, awaits},
+    target::{Gone, all_up, awaits},
 };
 
 /// What the configuration allows: two checks of 150 ms, 50 ms apart, and the pause before the first.
@@ -127,14 +127,7 @@ async fn a_frozen_replica_is_out_of_the_rotation_and_a_new_one_in_it_in_time() {
     let witness = KubeWitness::new(client.clone(), system.clone(), site.clone());
     let target = KubeTarget::new(client, system.clone(), site);
     target.apply(&Act::Start { unit: Unit::Ground }).await.unwrap();
-    for (component, spec) in &system.components {
-        for index in 1..=spec.replicas {
-            target.apply(&Act::Start { unit: Place::replica(component, index).unit }).await.unwrap();
-        }
-        for index in 1..=spec.replicas {
-            awaits(&witness, Query::Ready { at: Place::replica(component, index) }, "ready").await;
-        }
-    }
+    all_up(&target, &witness, &system).await;
     // It answers before the kubelet has said so, and kubectl asks the API server.
     kubectl(&["rollout", "status", "deployment/ingress", "-n", &namespace, "--timeout=60s"]);
     let mut ingress = Socket::of(&namespace).await;

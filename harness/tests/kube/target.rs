@@ -41,6 +41,18 @@ pub(crate) async fn awaits(witness: &dyn Witness, ask: Query, expected: &str) {
     }
 }
 
+/// Starts every component but sets, one after the other, each when the one before is ready.
+pub(crate) async fn all_up(target: &dyn Target, witness: &dyn Witness, system: &System) {
+    for (component, spec) in system.components.iter().filter(|(_, spec)| spec.set.is_none()) {
+        for index in 1..=spec.replicas {
+            target.apply(&Act::Start { unit: Place::replica(component, index).unit }).await.unwrap();
+        }
+        for index in 1..=spec.replicas {
+            awaits(witness, Query::Ready { at: Place::replica(component, index) }, "ready").await;
+        }
+    }
+}
+
 /// Whatever happens, the next test finds no such namespace.
 pub(crate) struct Gone(pub(crate) String);
 
@@ -75,14 +87,7 @@ async fn a_cluster_does_what_every_target_does() {
     assert_eq!(prepared.back(), [Act::Stop { at: ground.clone() }]);
     target.apply(&start).await.unwrap();
     target.apply(&start).await.unwrap();
-    for (component, spec) in &system.components {
-        for index in 1..=spec.replicas {
-            target.apply(&Act::Start { unit: Place::replica(component, index).unit }).await.unwrap();
-        }
-        for index in 1..=spec.replicas {
-            awaits(&witness, Query::Ready { at: Place::replica(component, index) }, "ready").await;
-        }
-    }
+    all_up(&target, &witness, &system).await;
     let at = Place::replica(&"service".parse().unwrap(), 2);
     let revision = system.components[at.unit.component().unwrap()].revision(&"v2".parse().unwrap()).unwrap();
     conforms(&Subject { target: &target, witness: &witness, at, revision, patience: PATIENCE }).await;

@@ -70,6 +70,13 @@ impl Drop for Small {
     }
 }
 
+async fn ends_without_a_set(source: Source<'_>, seal: &Seal, small: &Small, ground: &Ground) {
+    let about = About { system: "shop", seal };
+    let said = backup(source, &small.path, about, &ground.programs).await.unwrap_err().to_string();
+    assert!(said.contains("No space left on device") && said.contains("make room"), "{said}");
+    assert_eq!(entries(&small.path), Vec::<String>::new());
+}
+
 #[tokio::test]
 async fn a_full_disk_ends_a_backup_without_leaving_a_set_and_without_touching_the_source() {
     let ground = Ground::new();
@@ -81,13 +88,7 @@ async fn a_full_disk_ends_a_backup_without_leaving_a_set_and_without_touching_th
     let stream =
         Stream { connection: server.connection.clone(), slot: "s".into(), directory: ground.path("wal") };
     for source in [Source::Logical(server.connection.clone()), Source::PointInTime(stream)] {
-        let seal = Seal::none();
-        let full = backup(source, &small.path, About { system: "shop", seal: &seal }, &ground.programs)
-            .await
-            .unwrap_err();
-        let said = full.to_string();
-        assert!(said.contains("No space left on device") && said.contains("make room"), "{said}");
-        assert_eq!(entries(&small.path), Vec::<String>::new());
+        ends_without_a_set(source, &Seal::none(), &small, &ground).await;
     }
     let after = content::read(&server.connection, &ground.programs, 16).await.unwrap();
     assert_eq!(content::compare(&before, &after), []);
@@ -124,12 +125,7 @@ async fn a_full_disk_ends_a_backup_of_redis_and_of_a_configuration_too() {
         configuration::Stream { of: "namespace shop".into(), kind: StreamKind::Yaml, content: &mut content };
     let (seal, _) = key();
     for source in [Source::Redis(snapshot), Source::Redis(appended), Source::Configuration(stream)] {
-        let full = backup(source, &small.path, About { system: "shop", seal: &seal }, &ground.programs)
-            .await
-            .unwrap_err();
-        let said = full.to_string();
-        assert!(said.contains("No space left on device") && said.contains("make room"), "{said}");
-        assert_eq!(entries(&small.path), Vec::<String>::new());
+        ends_without_a_set(source, &seal, &small, &ground).await;
     }
     for server in &servers {
         assert_eq!(server.size().await, 1, "the source was touched");

@@ -59,6 +59,13 @@ impl Holder {
     }
 }
 
+/// What a restore lacks, the first of it by name.
+fn missed(all: impl ExactSizeIterator<Item = String>, of: &str) -> String {
+    let count = all.len();
+    let named = all.take(TOLD).collect::<Vec<_>>().join(", ");
+    format!("{count} {of} that were there before are not there, or not as they were: {named}")
+}
+
 impl<'a> Running<'a> {
     /// Reads what a backup must hold, before it begins, where it will be restored.
     pub(super) async fn look(&mut self, step: &'a Step, ways: &[(Taken, Way)]) -> Result<(), String> {
@@ -97,20 +104,11 @@ impl<'a> Running<'a> {
             let changing = looked.before.changing(&looked.later).map_err(told)?;
             let kept = wanted.kept(changing, &restored).map_err(told)?;
             if !kept.lost.is_empty() {
-                let named = kept.lost.iter().take(TOLD).map(|row| format!("{} {}", row.table, row.key));
-                return Err(format!(
-                    "{} {rows} that were there before are not there, or not as they were: {}",
-                    kept.lost.len(),
-                    named.collect::<Vec<_>>().join(", ")
-                ));
+                let named = kept.lost.iter().map(|row| format!("{} {}", row.table, row.key));
+                return Err(missed(named, rows));
             }
             if !kept.gone.is_empty() {
-                let named = kept.gone.iter().take(TOLD).map(ToString::to_string);
-                let named = named.collect::<Vec<_>>().join(", ");
-                return Err(format!(
-                    "{} sequences and definitions that were there before are not there, or not as they were: {named}",
-                    kept.gone.len()
-                ));
+                return Err(missed(kept.gone.iter().map(ToString::to_string), "sequences and definitions"));
             }
             let moment = if to_the_end { "the destruction" } else { "the backup" };
             let Kept { rows: compared, tables: of, shape, changing, .. } = kept;
